@@ -1,0 +1,166 @@
+"""The whole public surface for plugin authors.
+
+A plugin is a distribution of its own that imports this module and nothing else of the host.
+Its hook only *registers* declarations; the host calls each declaration alone, on one shard of
+subjects at one cut, and stamps what comes back:
+
+    from enfold.contract import Endpoint, SqlRule, hookimpl
+
+    doris = Endpoint(id="doris", version="2021", grain="visit", reads=..., rule=SqlRule("doris.sql"))
+
+    @hookimpl
+    def enfold_declarations():
+        return [doris]
+
+Rules see the state tables (and columns) they declare in `reads`, and the derivations and
+endpoints they name there, as SQL views. Parameters are bound by name (`$threshold`).
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Protocol
+
+import pluggy
+import pyarrow as pa
+
+__all__ = [
+    "Declaration",
+    "Derivation",
+    "Endpoint",
+    "Evidence",
+    "Parameters",
+    "SqlRule",
+    "hookimpl",
+    "parameter_digest",
+]
+
+PROJECT = "enfold"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+GRAINS = ("subject", "period", "visit", "episode", "interval")
+PARAMETER_TYPES = (Decimal, int, str, bool, Enum)
+
+
+class Evidence(Protocol):
+    """What a rule may see: one shard of subjects, at one cut, only what was declared.
+
+    Every declared state table, derivation and endpoint is a view of that name. Columns that
+    were not declared do not exist, so `reads` is true lineage.
+    """
+
+    def sql(self, query: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """Run one SELECT and return Arrow; `$name` in the query binds `parameters["name"]`."""
+        ...
+
+    def table(self, name: str) -> pa.Table:
+        """Return one declared table as Arrow."""
+        ...
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Base of a declaration's parameters: a frozen dataclass of scalars, never floats."""
+
+
+Rule = Callable[[Evidence, Any], pa.Table]
+
+
+@dataclass(frozen=True)
+class SqlRule:
+    """A rule as SQL text: one or more CTEs and a SELECT in a `.sql` file beside the plugin.
+
+    `text` is the query. Every parameter that the text names as `$name` is bound.
+    """
+
+    text: str
+
+    def __call__(self, seen: Evidence, at: Parameters) -> pa.Table:
+        """Run the text on the evidence with the parameters that it names."""
+        return seen.sql(self.text, parameter_values(at))
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What a plugin offers.
+
+    Attributes:
+        id: Name, unique among all declarations; also the view under which others read it.
+        version: Version of the definition, as a protocol would cite it.
+        citation: Where the definition is published, or who decided it.
+        grain: What one result stands for.
+        reads: State tables with the columns read, e.g. `{"findings": ("item", "value_code")}`.
+            Key columns (`study_id`, `subject_id`) always exist.
+        needs: Derivations and endpoints read, by id.
+        instruments: Instruments whose items the rule looks at.
+        rule: The computation: `SqlRule`, or any callable of evidence and parameters.
+        parameters: An instance of a frozen dataclass holding the published defaults.
+    """
+
+    id: str
+    version: str
+    citation: str
+    grain: str
+    reads: Mapping[str, Sequence[str]]
+    rule: Rule
+    needs: Sequence[str] = ()
+    instruments: Sequence[str] = ()
+    parameters: Parameters = Parameters()
+
+    def __post_init__(self) -> None:
+        """Refuse a grain outside the vocabulary and parameters that are not exact scalars."""
+        if self.grain not in GRAINS:
+            msg = f"{self.id}: grain `{self.grain}` is not one of {', '.join(GRAINS)}"
+            raise ValueError(msg)
+        for name, value in vars(self.parameters).items():
+            if not isinstance(value, PARAMETER_TYPES):
+                msg = f"{self.id}: parameter `{name}` is {type(value).__name__}; use Decimal, int, str, bool or Enum"
+                raise TypeError(msg)
+
+
+@dataclass(frozen=True)
+class Derivation(Declaration):
+    """A named, versioned computation on state that others may read.
+
+    Its rule returns columns of `schemas/results/derived.toml`: at least `subject_id`, `measure`
+    and one value column; `lower` and `upper` bound a value under what is missing.
+    """
+
+
+@dataclass(frozen=True)
+class Endpoint(Declaration):
+    """What a protocol cites.
+
+    Its rule returns columns of `schemas/results/verdicts.toml`: at least `subject_id`,
+    `criterion` and `status`, with one `overall` row per grain.
+    """
+
+
+class Hooks:
+    """Hooks that enfold calls, in the order in which they fire."""
+
+    @hookspec
+    def enfold_declarations(self) -> Sequence[Declaration]:  # type: ignore[empty-body]
+        """Return the derivations and endpoints of this plugin; called once, alone, at discovery."""
+
+
+def parameter_values(at: Parameters) -> dict[str, Any]:
+    """Return the parameters as plain scalars by name, enums as their values."""
+    plain = {f.name: getattr(at, f.name) for f in fields(at)}
+    return {k: v.value if isinstance(v, Enum) else v for k, v in plain.items()}
+
+
+def parameter_digest(at: Parameters) -> str:
+    """Return the first 16 hex digits of the SHA-256 over names and values, in name order."""
+    text = "".join(
+        f"{name}={type(value).__name__}:{_exact(value)};"
+        for name, value in sorted(parameter_values(at).items())
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _exact(value: object) -> str:
+    return format(value.normalize(), "f") if isinstance(value, Decimal) else str(value)

@@ -1,0 +1,196 @@
+"""The structural check: does each record have the shape that its schema asks for?
+
+Works on staged text, all rows of one rule at once; each failing field of each row gives one
+refusal with row, column, code, reason and remedy. Reasons never quote the value.
+"""
+
+from dataclasses import dataclass
+
+import duckdb
+
+from enfold import schema
+from enfold.land.mapping import literal, quote
+from enfold.schema import Field
+
+WHEN = (
+    r"^\d{4}(-\d{2}(-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?"
+    r"(Z|[+-]\d{2}:\d{2})?(\[[A-Za-z0-9_+/-]+\])?)?)?)?$"
+)
+INSTANT = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})$"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that may be wrong with a field: SQL that is true for bad rows, and the words."""
+
+    column: str
+    code: str
+    bad: str
+    reason: str
+    remedy: str
+
+
+def checks(event_type: str) -> list[Check]:
+    """Return every structural check of an event type, envelope first."""
+    fields = [f for f in schema.envelope().fields if f.name not in {"event_id", "source_row"}]
+    out = [c for f in [*fields, *schema.events()[event_type].fields] for c in _field_checks(f)]
+    if event_type == "retraction":
+        out.append(_missing("retracts"))
+    change = '(supersedes IS NOT NULL OR retracts IS NOT NULL) AND reason IS NULL'
+    out.append(
+        Check("reason", "no_reason", change, "a change needs a reason", "Fill the column `reason`.")
+    )
+    if event_type == "assessment":
+        out += _instrument_checks()
+    return out
+
+
+def failures(con: duckdb.DuckDBPyConnection, event_type: str, staged: str) -> str:
+    """Return SQL that lists the refusals of the staged rows: row, column, code, reason, remedy."""
+    parts = [
+        f"SELECT source_row, {literal(c.column)} AS column_name, {literal(c.code)} AS code, "  # noqa: S608
+        f"{literal(c.reason)} AS reason, {literal(c.remedy)} AS remedy FROM {staged} WHERE {c.bad}"
+        for c in checks(event_type)
+    ]
+    return " UNION ALL ".join(parts)
+
+
+def typed(field: Field) -> str:
+    """Return the SQL that turns checked text into the field's Arrow type."""
+    name = quote(field.name)
+    match field.kind:
+        case "number":
+            return f"CAST({name} AS DECIMAL(38, 9))"
+        case "count":
+            return f"CAST({name} AS BIGINT)"
+        case "flag":
+            return f"CASE lower({name}) WHEN 'true' THEN true WHEN 'false' THEN false END"
+        case "instant":
+            return f"CAST({name} AS TIMESTAMPTZ)"
+        case "date":
+            return f"CAST({name} AS DATE)"
+        case "ids":
+            return f"list_sort(list_distinct(string_split({name}, ' ')))"
+        case _:
+            return name
+
+
+def _missing(name: str) -> Check:
+    return Check(
+        name, "missing", f"{quote(name)} IS NULL", f"`{name}` is missing", f"Fill the column `{name}`."
+    )
+
+
+def _field_checks(field: Field) -> list[Check]:
+    name = quote(field.name)
+    out = [] if field.optional or field.name == "schema_version" else [_missing(field.name)]
+
+    def add(code: str, bad: str, reason: str, remedy: str) -> None:
+        out.append(Check(field.name, code, f"{name} IS NOT NULL AND ({bad})", reason, remedy))
+
+    match field.kind:
+        case "number":
+            add(
+                "not_a_number",
+                f"NOT regexp_full_match({name}, '[+-]?[0-9]{{1,29}}(\\.[0-9]*)?')",
+                f"`{field.name}` is not a plain decimal number",
+                "Write digits with a decimal point; comparators go to `comparator`.",
+            )
+            add(
+                "excess_scale",
+                f"regexp_full_match({name}, '[+-]?[0-9]+\\.[0-9]{{9}}0*[1-9][0-9]*')",
+                f"`{field.name}` has more than 9 decimal places",
+                "Round at the source, where the instrument's precision is known.",
+            )
+        case "count":
+            add(
+                "not_a_count",
+                f"TRY_CAST({name} AS BIGINT) IS NULL OR NOT regexp_full_match({name}, '-?[0-9]+')",
+                f"`{field.name}` is not a whole number",
+                "Write digits only.",
+            )
+        case "flag":
+            add(
+                "not_a_flag",
+                f"lower({name}) NOT IN ('true', 'false')",
+                f"`{field.name}` is neither true nor false",
+                "Write true, false, or leave it empty for unknown.",
+            )
+        case "when":
+            day = f"substr({name}, 1, 10)"
+            clock = f"regexp_extract({name}, 'T([0-9:.]+)', 1)"
+            valid = (
+                f"CASE length({day}) WHEN 4 THEN true WHEN 7 THEN TRY_CAST({day} || '-01' AS DATE) "
+                f"IS NOT NULL ELSE TRY_CAST({day} AS DATE) IS NOT NULL END AND ({clock} = '' OR "
+                f"TRY_CAST(CASE WHEN length({clock}) = 5 THEN {clock} || ':00' ELSE {clock} END AS TIME) IS NOT NULL)"
+            )
+            add(
+                "not_a_time",
+                f"NOT regexp_matches({name}, {literal(WHEN)}) OR NOT ({valid})",
+                f"`{field.name}` is not an ISO 8601 date or date-time",
+                "Write YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm[:ss] with optional offset.",
+            )
+        case "instant":
+            add(
+                "not_an_instant",
+                f"NOT regexp_matches({name}, {literal(INSTANT)}) OR TRY_CAST({name} AS TIMESTAMPTZ) IS NULL",
+                f"`{field.name}` is not a date-time with offset",
+                "Write YYYY-MM-DDThh:mm:ssZ or with an offset such as +01:00.",
+            )
+        case "id":
+            add(
+                "not_an_id",
+                f"length({name}) > 200 OR regexp_matches({name}, '[\\x00-\\x1f\\x7f\\s]')",
+                f"`{field.name}` is longer than 200 characters or holds blanks or control characters",
+                "Use an identifier without blanks.",
+            )
+        case _:
+            pass
+    if field.codes:
+        allowed = ", ".join(literal(c) for c in field.codes)
+        add(
+            "not_in_codes",
+            f"{name} NOT IN ({allowed})",
+            f"`{field.name}` is not one of its codes",
+            f"Use one of: {', '.join(field.codes)}.",
+        )
+    if field.range:
+        low, high = field.range
+        add(
+            "out_of_range",
+            f"TRY_CAST({name} AS DECIMAL(38, 9)) NOT BETWEEN {low} AND {high}",
+            f"`{field.name}` is outside {low} to {high}",
+            "Correct it at the source.",
+        )
+    return out
+
+
+def _instrument_checks() -> list[Check]:
+    names = ", ".join(literal(n) for n in schema.instruments())
+    pairs = ", ".join(
+        literal(f"{i.name}/{code}") for i in schema.instruments().values() for code in i.codes
+    )
+    return [
+        Check(
+            "instrument",
+            "unknown_instrument",
+            f"instrument NOT IN ({names})",
+            "`instrument` is not one of schemas/instruments",
+            f"Use one of: {', '.join(schema.instruments())}.",
+        ),
+        Check(
+            "item",
+            "unknown_item",
+            f"instrument IN ({names}) AND instrument || '/' || item NOT IN ({pairs})",
+            "`item` is not an item of its instrument",
+            "See docs/reference/instruments.md.",
+        ),
+        Check(
+            "value_number",
+            "no_value",
+            "value_number IS NULL AND value_code IS NULL AND value_text IS NULL"
+            " AND coalesce(lower(not_done), 'false') <> 'true' AND supersedes IS NULL",
+            "no value, and not stated as not done",
+            "Fill value_number, value_code or value_text, or set not_done to true.",
+        ),
+    ]

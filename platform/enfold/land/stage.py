@@ -1,0 +1,228 @@
+"""Stage: source rows through a mapping into typed events, in DuckDB, all rows at once."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from enfold import schema
+from enfold.errors import ConflictError, UsageError
+from enfold.land import check
+from enfold.land.mapping import ENVELOPE_TARGETS, Mapping, Rule, literal, quote, target_sql
+from enfold.land.readers import ROW, Source
+from enfold.ledger import engine
+
+NAMESPACE = "6f0b1c5e-3d0a-5a52-9d57-6c1f7b8a2e11"  # enfold's own, for UUIDv5 event ids
+
+
+@dataclass
+class Staged:
+    """What one source became, before it meets the ledger."""
+
+    source: Source
+    mapping: Mapping
+    events: dict[str, pa.Table] = field(default_factory=dict)
+    refused: list[dict[str, Any]] = field(default_factory=list)
+    mapped_rows: int = 0
+    ignored: dict[str, int] = field(default_factory=dict)
+
+
+def stage(source: Source, mapping: Mapping, study_id: str, system: str | None) -> Staged:
+    """Map, check and type every row; return events by type and the refusals.
+
+    Raises:
+        UsageError: a column that the mapping names is not in the file.
+        ConflictError: two rows of the file have one natural key and different content.
+    """
+    missing = sorted(set(mapping.columns) - set(source.rows.column_names))
+    if missing:
+        msg = f"{source.name}: no column {', '.join(missing)}, which mapping {mapping.name} needs"
+        raise UsageError(msg, remedy="Export the file with these columns, or extend the mapping.")
+    con = engine.connect(threads=2)
+    con.register("source", source.rows)
+    staged = Staged(source, mapping)
+    _classify(con, staged)
+    for place, rule in enumerate(mapping.rules):
+        _stage_rule(con, staged, rule, f"rule{place}", study_id, system)
+    bad = sorted({r["source_row"] for r in staged.refused})
+    con.register("bad", pa.table({ROW: pa.array(bad, pa.int64())}))
+    parts: dict[str, list[pa.Table]] = {}
+    for place, rule in enumerate(mapping.rules):
+        rows = _typed(con, rule, f"rule{place}", source)
+        parts.setdefault(rule.emits, []).append(rows)
+    staged.events = {t: pa.concat_tables(p) for t, p in parts.items()}
+    staged.mapped_rows -= len(bad)
+    _refuse_ambiguous_keys(con, staged)
+    return staged
+
+
+def _classify(con: duckdb.DuckDBPyConnection, staged: Staged) -> None:
+    """Count rows mapped and ignored by rule; refuse rows that nothing names."""
+    mapping = staged.mapping
+    any_rule = " OR ".join(f"({r.when.sql()})" for r in mapping.rules)
+    cases = " ".join(f"WHEN {c.sql()} THEN {literal(n)}" for n, c in mapping.ignore)
+    ignored = f"CASE {cases} END" if cases else "NULL"
+    con.execute(f"""
+        CREATE TABLE fate AS
+        SELECT {ROW}, ({any_rule}) AS mapped, {ignored} AS ignored FROM source
+    """)  # noqa: S608
+    (staged.mapped_rows,) = engine.one_row(con, "SELECT count(*) FROM fate WHERE mapped")
+    staged.ignored = dict(
+        con.execute(
+            "SELECT ignored, count(*) FROM fate WHERE NOT mapped AND ignored IS NOT NULL"
+            " GROUP BY ignored ORDER BY ignored"
+        ).fetchall()
+    )
+    for (row,) in con.execute(
+        f"SELECT {ROW} FROM fate WHERE NOT mapped AND ignored IS NULL ORDER BY {ROW}"  # noqa: S608
+    ).fetchall():
+        staged.refused.append(
+            {
+                "source_row": row,
+                "column_name": None,
+                "code": "unmapped",
+                "reason": f"no rule of mapping {mapping.name} takes or ignores this row",
+                "remedy": "Extend the mapping with a rule or a named `ignore`.",
+            }
+        )
+
+
+def _stage_rule(
+    con: duckdb.DuckDBPyConnection,
+    staged: Staged,
+    rule: Rule,
+    name: str,
+    study_id: str,
+    system: str | None,
+) -> None:
+    fields = dict(rule.fields)
+    fields.setdefault("study_id", {"constant": study_id})
+    if system:
+        fields.setdefault("source_system", {"constant": system})
+    targets = [*ENVELOPE_TARGETS, *schema.events()[rule.emits].names]
+    columns = [f"{target_sql(fields[t]) if t in fields else 'NULL'} AS {quote(t)}" for t in targets]
+    key = [*rule.key] or ["NULL"]
+    con.execute(f"""
+        CREATE TABLE {name} AS
+        SELECT {", ".join(f"CAST({c.rsplit(' AS ', 1)[0]} AS VARCHAR) AS {c.rsplit(' AS ', 1)[1]}" for c in columns)},
+               '1' AS schema_version, {ROW}, {_key_sql(key)} AS natural_key,
+               {_key_sql(rule.occasion_key) if rule.occasion_key else 'NULL'} AS occasion_natural
+        FROM source SEMI JOIN (SELECT {ROW} FROM fate WHERE mapped) USING ({ROW})
+        WHERE {rule.when.sql()}
+    """)  # noqa: S608
+    con.execute(f"""
+        UPDATE {name} SET
+            event_id = CASE
+                WHEN event_id IS NOT NULL THEN event_id
+                WHEN supersedes IS NOT NULL OR retracts IS NOT NULL THEN NULL
+                WHEN natural_key IS NULL THEN NULL
+                ELSE {_uuid5(study_id, f"subject_id || '|{rule.emits}|{rule.name}|' || natural_key")} END,
+            occasion_id = CASE
+                WHEN occasion_id IS NOT NULL OR '{rule.emits}' <> 'assessment' THEN occasion_id
+                WHEN supersedes IS NOT NULL THEN NULL  -- a correction inherits its target's
+                ELSE {_uuid5(study_id, _occasion_key(rule))} END
+    """)  # noqa: S608
+    extra = ""
+    if staged.mapping.native:
+        bad = "event_id IS NULL AND supersedes IS NULL AND retracts IS NULL"
+        extra = (
+            f" UNION ALL SELECT {ROW}, 'event_id', 'missing', '`event_id` is missing',"  # noqa: S608
+            f" 'Fill the column `event_id`, or land through a mapping that declares a key.'"
+            f" FROM {name} WHERE {bad}"
+        )
+    if "study_id" in rule.fields:
+        extra += (
+            f" UNION ALL SELECT {ROW}, 'study_id', 'other_study', '`study_id` is another study',"  # noqa: S608
+            f" 'Land it in that study.' FROM {name} WHERE study_id <> {literal(study_id)}"
+        )
+    query = check.failures(con, rule.emits, name) + extra
+    seen = set()
+    for row in con.sql(query).to_arrow_table().to_pylist():
+        mark = (row["source_row"], row["column_name"], row["code"])
+        if mark not in seen:
+            seen.add(mark)
+            staged.refused.append(row)
+    staged.refused.sort(key=lambda r: (r["source_row"], r["column_name"] or "", r["code"]))
+
+
+def _typed(
+    con: duckdb.DuckDBPyConnection, rule: Rule, name: str, source: Source
+) -> pa.Table:
+    columns = []
+    for f in [*schema.envelope().fields, *schema.events()[rule.emits].fields]:
+        if f.name == "source_file":
+            columns.append(f"{literal(source.name)} AS source_file")
+        elif f.name == "source_row":
+            columns.append(ROW)
+        else:
+            columns.append(f"{check.typed(f)} AS {quote(f.name)}")
+    table = con.sql(
+        f"SELECT {', '.join(columns)} FROM {name} ANTI JOIN bad USING ({ROW}) ORDER BY {ROW}"  # noqa: S608
+    ).to_arrow_table()
+    return _change_ids(table, rule.emits).cast(schema.event_arrow(rule.emits))
+
+
+def _change_ids(table: pa.Table, event_type: str) -> pa.Table:
+    """Give corrections and retractions without an id theirs: UUIDv5 over target and content."""
+    if table.column("event_id").null_count == 0:
+        return table
+    import uuid
+
+    from enfold.ledger.canonical import content_digest
+
+    ids = table.column("event_id").to_pylist()
+    for place, row in enumerate(table.to_pylist()):
+        if ids[place] is None:
+            target = row["retracts"] or " ".join(row["supersedes"])
+            name = f"{target}|{content_digest(event_type, row)}"
+            ids[place] = str(uuid.uuid5(uuid.UUID(NAMESPACE), name))
+    at = table.schema.get_field_index("event_id")
+    return table.set_column(at, table.schema.field(at), pa.array(ids, pa.string()))
+
+
+def _refuse_ambiguous_keys(con: duckdb.DuckDBPyConnection, staged: Staged) -> None:
+    from enfold.ledger.canonical import content_sql
+
+    for event_type, rows in staged.events.items():
+        con.register("landed", rows)
+        clash = con.execute(f"""
+            SELECT event_id, list_sort(list({ROW})) AS rows FROM landed GROUP BY event_id
+            HAVING count(DISTINCT {content_sql(event_type)}) > 1 ORDER BY event_id
+        """).fetchall()  # noqa: S608
+        con.unregister("landed")
+        if clash:
+            msg = (
+                f"{staged.source.name}: {len(clash)} event ids or natural keys stand for different"
+                f" content; first: {clash[0][0]} in rows {', '.join(map(str, clash[0][1][:5]))}"
+            )
+            raise ConflictError(
+                msg, remedy="Nothing was landed. Declare a key that is unique, or mend the file."
+            )
+
+
+def _occasion_key(rule: Rule) -> str:
+    if rule.occasion_key:
+        return "subject_id || '|occasion|' || instrument || '|' || occasion_natural"
+    return (
+        "subject_id || '|occasion|' || instrument || '|' || coalesce(visit_id, '~') || '|'"
+        " || coalesce(occurred, '~')"
+    )
+
+
+def _key_sql(columns: tuple[str, ...] | list[str]) -> str:
+    if list(columns) == ["NULL"]:
+        return "NULL"
+    return " || ".join(f"coalesce(strlen({quote(c)}) || ':' || {quote(c)}, '~')" for c in columns)
+
+
+def _uuid5(study_id: str, name_sql: str) -> str:
+    """Return SQL for the UUIDv5 of `study|name` in enfold's namespace."""
+    space = NAMESPACE.replace("-", "")
+    digest = f"sha1(from_hex('{space}') || encode({literal(study_id + '|')} || {name_sql}))"
+    h = f"({digest})"
+    variant = f"substr('89ab', ((('0x' || substr({h}, 17, 1))::INTEGER & 3) + 1), 1)"
+    return (
+        f"substr({h}, 1, 8) || '-' || substr({h}, 9, 4) || '-5' || substr({h}, 14, 3) || '-' ||"
+        f" {variant} || substr({h}, 18, 3) || '-' || substr({h}, 21, 12)"
+    )

@@ -1,0 +1,21 @@
+"""One way to open DuckDB: in memory, UTC, one thread unless asked, no access to the outside."""
+
+from typing import Any
+
+import duckdb
+
+
+def connect(threads: int = 1) -> duckdb.DuckDBPyConnection:
+    """Return an in-memory connection pinned to UTC; external access stays off."""
+    con = duckdb.connect(":memory:")
+    con.execute("SET TimeZone = 'UTC'")
+    con.execute(f"SET threads = {threads:d}")
+    con.execute("SET enable_external_access = false")
+    con.execute("SET preserve_insertion_order = false")
+    return con
+
+
+def one_row(con: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
+    """Return the only row of `query`; drains the result, which else would own the connection."""
+    (row,) = con.execute(query).fetchall()
+    return tuple(row)

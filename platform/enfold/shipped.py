@@ -1,0 +1,11 @@
+"""Finds the data folders that ship with enfold: `schemas/` and `expectations/`."""
+
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+
+def shipped(name: str) -> Traversable:
+    """Return the folder `name`: inside an installed wheel, or beside a checkout's `platform/`."""
+    inside = files("enfold") / name
+    return inside if inside.is_dir() else Path(__file__).parents[2] / name
