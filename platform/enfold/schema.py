@@ -87,6 +87,7 @@ class Item:
     weight: int | None = None
     system: str | None = None
     clinical: bool | None = None
+    optional: bool = False  # a form is complete without it
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ class Instrument:
     source: str
     items: tuple[Item, ...] = field(default=())
     window: str | None = None
+    complete: str = "all"  # a form is complete with `all` items known, or with `any` of them
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -152,6 +154,7 @@ def instrument_from(doc: dict[str, Any]) -> Instrument:
             weight=spec.get("weight"),
             system=spec.get("system"),
             clinical=spec.get("clinical"),
+            optional=spec.get("optional", False),
         )
         for code, spec in doc["items"].items()
     )
@@ -162,6 +165,7 @@ def instrument_from(doc: dict[str, Any]) -> Instrument:
         source=doc["source"],
         items=items,
         window=doc.get("window"),
+        complete=doc.get("complete", "all"),
     )
 
 

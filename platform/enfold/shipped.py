@@ -9,3 +9,8 @@ def shipped(name: str) -> Traversable:
     """Return the folder `name`: inside an installed wheel, or beside a checkout's `platform/`."""
     inside = files("enfold") / name
     return inside if inside.is_dir() else Path(__file__).parents[2] / name
+
+
+def package_file(name: str) -> str:
+    """Return the text of a file inside the package, for example `fold/sql/00_time.sql`."""
+    return (files("enfold") / name).read_text("utf-8")

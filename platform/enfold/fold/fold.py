@@ -1,0 +1,136 @@
+"""Fold the events of a shard, at a cut, into state tables."""
+
+import datetime as dt
+from collections.abc import Mapping
+
+import duckdb
+import pyarrow as pa
+
+from enfold import schema
+from enfold.fold.cut import Cut
+from enfold.fold.resolve import resolve
+from enfold.ledger import engine
+from enfold.shipped import package_file
+from enfold.study import StudyFile
+
+STEPS = (
+    "20_subjects",
+    "30_visits",
+    "40_findings",
+    "50_exposures",
+    "60_occurrences",
+    "70_coverage",
+    "80_data_findings",
+)
+
+
+def fold(
+    events: Mapping[str, pa.Table],
+    study: StudyFile,
+    cut: Cut,
+    queries: pa.Table | None = None,
+) -> dict[str, pa.Table]:
+    """Return every state table for the subjects in `events`.
+
+    Args:
+        events: rows of each type as the ledger holds them, up to the cut's position and recorded
+            time; all events of a subject must be in the same call.
+        study: the study file in force at the cut.
+        cut: supplies the bound in clinical time and, if set, the date at which windows close.
+        queries: `code`, `reason`, `event_id` of doubts that the suites raised at landing.
+
+    Pure: the same events in any order give the same rows. Rows come sorted by key.
+    """
+    con = engine.connect()
+    _tables(con, events, study, cut, queries)
+    con.execute(package_file("fold/sql/00_time.sql"))
+    resolve(con)
+    for step in STEPS:
+        con.execute(package_file(f"fold/sql/{step}.sql"))
+    return {name: _sorted(con, table, study.id) for name, table in schema.state().items()}
+
+
+def _tables(
+    con: duckdb.DuckDBPyConnection,
+    events: Mapping[str, pa.Table],
+    study: StudyFile,
+    cut: Cut,
+    queries: pa.Table | None,
+) -> None:
+    for event_type in schema.events():
+        empty = schema.event_arrow(event_type).empty_table()
+        con.register(f"ev_{event_type}", events.get(event_type, empty))
+    until = cut.occurred_until
+    cutoff = until.date() if until else study.data_cutoff
+    _register(
+        con,
+        "study",
+        {
+            "time_zone": (pa.string(), [study.time_zone]),
+            "occurred_until": (pa.timestamp("us", "UTC"), [_close(study, until)]),
+            "cutoff": (pa.date32(), [cutoff]),
+        },
+    )
+    _register(
+        con,
+        "planned_visits",
+        {
+            "visit_id": (pa.string(), [v.id for v in study.visits]),
+            "label": (pa.string(), [v.label for v in study.visits]),
+            "ordinal": (pa.int64(), [v.ordinal for v in study.visits]),
+            "target_day": (pa.int64(), [v.day for v in study.visits]),
+            "window_from": (pa.int64(), [v.window_from for v in study.visits]),
+            "window_until": (pa.int64(), [v.window_until for v in study.visits]),
+            "baseline": (pa.bool_(), [v.baseline for v in study.visits]),
+        },
+    )
+    present = study.baseline_instruments
+    _register(con, "baseline_instruments", {"instrument": (pa.string(), list(present))})
+    items = [(i, it) for i in schema.instruments().values() for it in i.items]
+    _register(
+        con,
+        "items",
+        {
+            "instrument": (pa.string(), [i.name for i, _ in items]),
+            "item": (pa.string(), [it.code for _, it in items]),
+            "complete": (pa.string(), [i.complete for i, _ in items]),
+            "optional": (pa.bool_(), [it.optional for _, it in items]),
+            "codes": (pa.list_(pa.string()), [list(it.codes) for _, it in items]),
+            "units": (pa.list_(pa.string()), [list(it.units) for _, it in items]),
+            "whole": (pa.bool_(), [it.integer for _, it in items]),
+            "low": (schema.NUMBER, [it.range[0] if it.range else None for _, it in items]),
+            "high": (schema.NUMBER, [it.range[1] if it.range else None for _, it in items]),
+        },
+    )
+    con.register("queries", queries if queries is not None else no_queries())
+
+
+def no_queries() -> pa.Table:
+    """Return the empty table of doubts raised at landing."""
+    return pa.table({n: pa.array([], pa.string()) for n in ("code", "reason", "event_id")})
+
+
+def _close(study: StudyFile, until: dt.datetime | None) -> dt.datetime | None:
+    """Return the bound in clinical time: the cut's, else the end of the study's data cut-off day."""
+    if until or not study.data_cutoff:
+        return until
+    from zoneinfo import ZoneInfo
+
+    day = study.data_cutoff + dt.timedelta(days=1)
+    midnight = dt.datetime.combine(day, dt.time(), ZoneInfo(study.time_zone))
+    return midnight.astimezone(dt.UTC) - dt.timedelta(microseconds=1)
+
+
+def _register(
+    con: duckdb.DuckDBPyConnection, name: str, columns: dict[str, tuple[pa.DataType, list[object]]]
+) -> None:
+    con.register(name, pa.table({n: pa.array(v, t) for n, (t, v) in columns.items()}))
+
+
+def _sorted(con: duckdb.DuckDBPyConnection, table: schema.Table, study_id: str) -> pa.Table:
+    columns = ", ".join(
+        f"'{study_id}' AS study_id" if c == "study_id" else f'"{c}"' for c in table.names
+    ).replace(f"'{study_id}'", "'" + study_id.replace("'", "''") + "'", 1)
+    order = ", ".join(f'"{c}"' for c in table.names if c not in {"study_id"})
+    rows = con.sql(f"SELECT {columns} FROM {table.name} ORDER BY {order}").to_arrow_table()  # noqa: S608
+    return rows.cast(table.arrow())

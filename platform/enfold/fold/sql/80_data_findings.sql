@@ -1,0 +1,45 @@
+-- Doubts about landed data: raised as queries, never fixed in silence. Words hold ids and counts only.
+
+CREATE TABLE data_findings AS
+SELECT subject_id, code, severity, subject_ref, rule, event_ids FROM version_doubts
+UNION ALL
+SELECT subject_id, 'value_outside_instrument', 'query', fact_id,
+       instrument || ' ' || item || ': the value is outside the instrument or its units; it counts as unknown',
+       event_ids
+FROM checked WHERE doubt IN ('outside', 'no_number')
+UNION ALL
+SELECT subject_id, 'values_differ_at_one_instant', 'query', form_id,
+       instrument || ' ' || item || ': different values at one instant of one form; the item is unknown',
+       event_ids
+FROM clashes
+UNION ALL
+SELECT subject_id, 'visit_differs_from_window', 'info', occasion_id,
+       'collected under visit ' || collected_visit_id || ', dated in the window of '
+       || coalesce(planned_visit_id, 'no planned visit') || '; the date decides', event_ids
+FROM placed
+WHERE collected_visit_id IN (SELECT visit_id FROM planned_visits)
+  AND visit_id IS NOT NULL AND visit_id <> collected_visit_id
+UNION ALL
+SELECT subject_id, 'enrolled_twice', 'query', min(fact_id),
+       count(*) || ' enrolments; the earliest stands', list_sort(flatten(list(event_ids)))
+FROM e_enrolment GROUP BY subject_id HAVING count(*) > 1
+UNION ALL
+SELECT subject_id, 'review_not_usable', 'query', fact_id,
+       'the interval of the review is contested, partial or empty; it covers nothing', event_ids
+FROM e_review ANTI JOIN reviewed USING (subject_id, event_ids)
+UNION ALL
+SELECT subject_id, 'end_before_start', 'query', exposure_id, 'the course ends before it starts', event_ids
+FROM exposures WHERE until_at <= from_at
+UNION ALL
+SELECT subject_id, 'steroid_dose_unusable', 'query', exposure_id,
+       'systemic glucocorticoid without a usable substance, dose, unit or frequency; its dose is unknown',
+       event_ids
+FROM exposures
+WHERE drug_class = 'glucocorticoid' AND prednisone_units_per_dosing_day IS NULL
+  AND coalesce(route, '') NOT IN ('topical', 'inhaled', 'intranasal', 'ophthalmic', 'intra_articular')
+UNION ALL
+SELECT q.subject_id, q.code, 'query', q.event_id, q.reason, [q.event_id] FROM suite_queries q
+UNION ALL
+SELECT subject_id, 'no_birth_date', 'info', subject_id,
+       'no full date of birth: the age is the one collected', event_ids
+FROM subjects WHERE age_basis = 'collected' AND infusion_at IS NOT NULL;

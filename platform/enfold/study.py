@@ -1,0 +1,225 @@
+"""The study file: the protocol as data, parsed and checked with errors that name the key."""
+
+import datetime as dt
+import tomllib
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from enfold.errors import UsageError
+
+KEYS = {
+    "study": {"id", "title", "time_zone", "data_cutoff", "synthetic", "baseline_instruments"},
+    "visits": {"id", "label", "day", "window", "baseline"},
+    "dose_levels": {"id", "label", "dose", "unit"},
+    "conditioning": {"id", "label"},
+    "endpoints": {"alias", "endpoint", "version", "parameters"},
+    "derivations": {"id", "parameters"},
+}
+TOP = {*KEYS, "plugins"}
+# the efficacy baseline is the last visit before lymphodepletion that has all of these complete
+BASELINE_INSTRUMENTS = ("SLEDAI2K", "BILAG2004", "PGA")
+SEE = "See docs/reference/study-file.md."
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A planned visit; days count from the infusion (day 0), the window is half-open."""
+
+    id: str
+    label: str
+    day: int
+    window_from: int
+    window_until: int
+    baseline: bool
+    ordinal: int
+
+
+@dataclass(frozen=True)
+class Level:
+    """A dose level or conditioning regimen of the protocol."""
+
+    id: str
+    label: str
+    dose: Decimal | None = None
+    unit: str | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An endpoint that the study asks for, with the parameters that it sets."""
+
+    alias: str
+    endpoint: str
+    version: str | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StudyFile:
+    """One parsed study file; `text` is what was landed."""
+
+    id: str
+    title: str
+    time_zone: str
+    synthetic: bool
+    data_cutoff: dt.date | None
+    visits: tuple[Visit, ...]
+    dose_levels: tuple[Level, ...]
+    conditioning: tuple[Level, ...]
+    plugins: tuple[str, ...]
+    endpoints: tuple[Asked, ...]
+    derivations: dict[str, dict[str, Any]]
+    baseline_instruments: tuple[str, ...]
+    text: str
+
+
+def parse(text: str) -> StudyFile:
+    """Parse and check a study file.
+
+    Raises:
+        UsageError: names the table and key that is wrong, and what is allowed.
+    """
+    try:
+        doc = tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        msg = f"study.toml: not valid TOML: {error}"
+        raise UsageError(msg, remedy=SEE) from None
+    _check_keys(doc)
+    head = doc.get("study", {})
+    for key in ("id", "title", "time_zone"):
+        if not isinstance(head.get(key), str) or not head[key]:
+            raise _wrong("study", key, "must be a non-empty string")
+    try:
+        ZoneInfo(head["time_zone"])
+    except (ZoneInfoNotFoundError, ValueError):
+        raise _wrong("study", "time_zone", "is not an IANA zone such as Europe/Berlin") from None
+    cutoff = head.get("data_cutoff")
+    if cutoff is not None and not (isinstance(cutoff, dt.date) and not isinstance(cutoff, dt.datetime)):
+        raise _wrong("study", "data_cutoff", "must be a date, YYYY-MM-DD without quotes")
+    return StudyFile(
+        id=head["id"],
+        title=head["title"],
+        time_zone=head["time_zone"],
+        synthetic=_flag(head, "study", "synthetic"),
+        data_cutoff=cutoff,
+        visits=_visits(doc.get("visits", [])),
+        dose_levels=_levels(doc, "dose_levels"),
+        conditioning=_levels(doc, "conditioning"),
+        plugins=_plugins(doc.get("plugins", [])),
+        endpoints=_endpoints(doc.get("endpoints", [])),
+        derivations={d["id"]: d.get("parameters", {}) for d in doc.get("derivations", [])},
+        baseline_instruments=tuple(head.get("baseline_instruments", BASELINE_INSTRUMENTS)),
+        text=text,
+    )
+
+
+def _check_keys(doc: dict[str, Any]) -> None:
+    for key in doc:
+        if key not in TOP:
+            raise _wrong("top level", key, f"is not known; use one of {', '.join(sorted(TOP))}")
+    for table, allowed in KEYS.items():
+        entries = doc.get(table, {} if table == "study" else [])
+        for entry in entries if isinstance(entries, list) else [entries]:
+            for key in entry:
+                if key not in allowed:
+                    raise _wrong(table, key, f"is not known; use one of {', '.join(sorted(allowed))}")
+
+
+def _visits(entries: list[dict[str, Any]]) -> tuple[Visit, ...]:
+    """Return the visits with their windows.
+
+    Windows not given: half-open midpoints between the targets after infusion; the first opens on
+    day 1, the last is symmetric about its target.
+    """
+    ids = [e.get("id") for e in entries]
+    if len(set(ids)) != len(ids) or not all(isinstance(i, str) and i for i in ids):
+        raise _wrong("visits", "id", "must be given once for each visit")
+    for e in entries:
+        if not isinstance(e.get("day"), int):
+            raise _wrong(f"visits {e['id']}", "day", "must be a whole number of days, infusion = 0")
+    days = [e["day"] for e in entries]
+    if days != sorted(set(days)):
+        raise _wrong("visits", "day", "must rise from visit to visit")
+    after = [d for d in days if d > 0]
+    out = []
+    for ordinal, e in enumerate(entries, start=1):
+        day = e["day"]
+        if "window" in e:
+            window = e["window"]
+            if not (len(window) == 2 and all(isinstance(w, int) for w in window) and window[0] < window[1]):
+                raise _wrong(f"visits {e['id']}", "window", "must be [first day, first day after]")
+            low, high = window
+        elif day <= 0:
+            raise _wrong(f"visits {e['id']}", "window", "must be given for a visit before infusion")
+        else:
+            place = after.index(day)
+            low = 1 if place == 0 else _midpoint(after[place - 1], day)
+            high = _midpoint(day, after[place + 1]) if place + 1 < len(after) else 2 * day - low
+        out.append(
+            Visit(
+                e["id"], e.get("label", e["id"]), day, low, high, _flag(e, "visits", "baseline"), ordinal
+            )
+        )
+    for a, b in zip(out, out[1:], strict=False):
+        if a.window_until > b.window_from:
+            raise _wrong(f"visits {b.id}", "window", f"overlaps that of {a.id}")
+    return tuple(out)
+
+
+def _midpoint(a: int, b: int) -> int:
+    """Return the first whole day at or after the midpoint."""
+    return -(-(a + b) // 2)
+
+
+def _levels(doc: dict[str, Any], table: str) -> tuple[Level, ...]:
+    out = []
+    for e in doc.get(table, []):
+        dose = e.get("dose")
+        if not isinstance(e.get("id"), str):
+            raise _wrong(table, "id", "must be a string")
+        if dose is not None and not isinstance(dose, int | Decimal):
+            raise _wrong(f"{table} {e['id']}", "dose", "must be a number")
+        out.append(
+            Level(
+                e["id"], e.get("label", e["id"]), None if dose is None else Decimal(dose), e.get("unit")
+            )
+        )
+    return tuple(out)
+
+
+def _plugins(entries: Any) -> tuple[str, ...]:
+    if not isinstance(entries, list) or not all(isinstance(p, str) for p in entries):
+        raise _wrong("top level", "plugins", "must be a list of distribution names")
+    return tuple(entries)
+
+
+def _endpoints(entries: list[dict[str, Any]]) -> tuple[Asked, ...]:
+    out = []
+    for e in entries:
+        if not isinstance(e.get("endpoint"), str):
+            raise _wrong("endpoints", "endpoint", "must name an endpoint")
+        for name, value in e.get("parameters", {}).items():
+            if not isinstance(value, Decimal | int | str | bool):
+                raise _wrong(f"endpoints {e['endpoint']}", name, "must be a number, text, true or false")
+        out.append(
+            Asked(
+                e.get("alias", e["endpoint"]), e["endpoint"], e.get("version"), e.get("parameters", {})
+            )
+        )
+    aliases = [a.alias for a in out]
+    if len(set(aliases)) != len(aliases):
+        raise _wrong("endpoints", "alias", "must be given once for each endpoint")
+    return tuple(out)
+
+
+def _flag(entry: dict[str, Any], table: str, key: str) -> bool:
+    value = entry.get(key, False)
+    if not isinstance(value, bool):
+        raise _wrong(table, key, "must be true or false")
+    return value
+
+
+def _wrong(table: str, key: str, what: str) -> UsageError:
+    return UsageError(f"study.toml: [{table}] `{key}` {what}", remedy=SEE)
