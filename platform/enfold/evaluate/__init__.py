@@ -1,0 +1,1 @@
+"""Evaluation: discover plugins, order their declarations, call each alone, stamp what returns."""

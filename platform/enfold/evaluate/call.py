@@ -1,0 +1,143 @@
+"""Call: run every task on one shard, each alone; check and stamp what comes back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+import pyarrow as pa
+
+from enfold import schema
+from enfold.contract import Derivation
+from enfold.evaluate.discover import Failure
+from enfold.evaluate.evidence import ShardEvidence
+from enfold.evaluate.graph import Task
+from enfold.ledger import engine
+
+STAMPED = ("study_id", "alias", "id", "definition_version", "parameter_digest", "plugin", "plugin_version", "code_hash")
+
+
+@dataclass
+class Evaluated:
+    """Results of one shard, and the failures of single tasks."""
+
+    derived: list[pa.Table] = field(default_factory=list)
+    verdicts: list[pa.Table] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+
+def evaluate(
+    tasks: list[Task], state: Mapping[str, pa.Table], study_id: str, cutoff: date | None = None
+) -> Evaluated:
+    """Evaluate `tasks` in order on the state tables of one shard.
+
+    A task that fails is recorded, and so is every task that needs it; the others go on.
+    """
+    out = Evaluated()
+    results: dict[str, pa.Table] = {}
+    subjects = set(state["subjects"].column("subject_id").to_pylist())
+    for task in tasks:
+        d = task.declaration
+        lost = [n for n in d.needs if n not in results]
+        if lost:
+            _fail(out, task, "compute", f"{', '.join(lost)} failed")
+            continue
+        stage = "compute"
+        try:
+            raw = d.rule(ShardEvidence(d, state, results, cutoff), task.parameters)
+            stage = "return"
+            rows = stamp(task, raw, study_id, subjects)
+        except Exception as error:  # noqa: BLE001 - any fault of a plugin is its own
+            _fail(out, task, stage, f"{type(error).__name__}: {error}")
+            continue
+        results[task.alias] = rows
+        results.setdefault(d.id, rows)
+        (out.derived if isinstance(d, Derivation) else out.verdicts).append(rows)
+    return out
+
+
+def _fail(out: Evaluated, task: Task, stage: str, message: str) -> None:
+    out.failures.append(Failure(task.offered.plugin, stage, message, task.declaration.id))
+
+
+def stamp(task: Task, raw: pa.Table, study_id: str, subjects: set[str]) -> pa.Table:
+    """Return `raw` in the shape of its result table, host columns added, sorted by key.
+
+    Raises:
+        ValueError: columns that do not exist, missing or double keys, foreign subjects, grades
+            without `overall`, or values of a wrong type.
+    """
+    derivation = isinstance(task.declaration, Derivation)
+    table = schema.results()["derived" if derivation else "verdicts"]
+    d = task.declaration
+    extra = sorted(set(raw.column_names) - set(table.names))
+    if extra:
+        msg = f"returned columns that the result table does not have: {', '.join(extra)}"
+        raise ValueError(msg)
+    fixed = {
+        "study_id": study_id,
+        "alias": task.alias,
+        "id": d.id,
+        "definition_version": d.version,
+        "parameter_digest": task.digest,
+        "grain": d.grain,
+        "plugin": task.offered.plugin,
+        "plugin_version": task.offered.plugin_version,
+        "code_hash": task.offered.code_hash,
+    }
+    columns = []
+    for f in table.arrow():
+        if f.name in fixed:
+            columns.append(pa.array([fixed[f.name]] * raw.num_rows, f.type))
+        elif f.name in raw.column_names:
+            columns.append(raw.column(f.name).cast(f.type))
+        elif f.name == "event_ids":
+            columns.append(pa.array([[]] * raw.num_rows, f.type))
+        else:
+            columns.append(pa.nulls(raw.num_rows, f.type))
+    rows = pa.table(columns, schema=pa.schema([f.with_nullable(True) for f in table.arrow()]))
+    _check_rows(rows, table, subjects, derivation=derivation)
+    con = engine.connect()
+    con.register("rows", rows)
+    names = ", ".join(
+        f'list_sort(list_distinct("{c}")) AS "{c}"' if table[c].kind == "ids" else f'"{c}"'
+        for c in table.names
+    )
+    order = ", ".join(f'"{c}"' for c in table.names)
+    return con.sql(f"SELECT {names} FROM rows ORDER BY {order}").to_arrow_table().cast(table.arrow())  # noqa: S608
+
+
+def _check_rows(
+    rows: pa.Table, table: schema.Table, subjects: set[str], *, derivation: bool
+) -> None:
+    for f in table.fields:
+        if not f.optional and rows.column(f.name).null_count:
+            msg = f"`{f.name}` is empty in {rows.column(f.name).null_count} rows"
+            raise ValueError(msg)
+        if f.codes:
+            wrong = set(rows.column(f.name).to_pylist()) - set(f.codes) - {None}
+            if wrong:
+                msg = f"`{f.name}` holds {len(wrong)} values that are not among {', '.join(f.codes)}"
+                raise ValueError(msg)
+    foreign = set(rows.column("subject_id").to_pylist()) - subjects
+    if foreign:
+        msg = f"{len(foreign)} subjects that were not in evidence"
+        raise ValueError(msg)
+    con = engine.connect()
+    con.register("rows", rows)
+    key = ", ".join(f'"{k}"' for k in table.key)
+    (double,) = engine.one_row(
+        con, f"SELECT count(*) FROM (SELECT 1 FROM rows GROUP BY {key} HAVING count(*) > 1)"  # noqa: S608
+    )
+    if double:
+        msg = f"{double} keys ({key}) occur more than once"
+        raise ValueError(msg)
+    if not derivation:
+        unit = ", ".join(f'"{k}"' for k in table.key if k != "criterion")
+        (headless,) = engine.one_row(
+            con,
+            f"SELECT count(*) FROM (SELECT 1 FROM rows GROUP BY {unit}"  # noqa: S608
+            " HAVING count(*) FILTER (criterion = 'overall') <> 1)",
+        )
+        if headless:
+            msg = f"{headless} results lack their one `overall` row"
+            raise ValueError(msg)

@@ -1,0 +1,86 @@
+"""Evidence: what one rule may see, as views on an in-memory DuckDB of one shard."""
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from enfold import schema
+from enfold.contract import Declaration
+from enfold.ledger import engine
+
+
+class ShardEvidence:
+    """Implements `enfold.contract.Evidence` for one declaration on one shard."""
+
+    def __init__(
+        self,
+        declaration: Declaration,
+        state: Mapping[str, pa.Table],
+        results: Mapping[str, pa.Table],
+        cutoff: date | None = None,
+    ) -> None:
+        self._con = engine.connect()
+        for name, columns in declaration.reads.items():
+            table = state[name]
+            keys = [c for c in ("study_id", "subject_id") if c in table.column_names]
+            self._con.register(name, table.select(list(dict.fromkeys([*keys, *columns]))))
+        for name in declaration.needs:
+            self._con.register(name, results[name])
+        items = [
+            {
+                "instrument": i.name,
+                "item": it.code,
+                "weight": it.weight,
+                "system": it.system,
+                "clinical": it.clinical,
+                "codes": list(it.codes),
+            }
+            for n in declaration.instruments
+            for i in [schema.instruments()[n]]
+            for it in i.items
+        ]
+        self._con.register("instrument_items", pa.Table.from_pylist(items, schema=_ITEMS))
+        self._con.register("cut", pa.table({"cutoff": pa.array([cutoff], pa.date32())}))
+        self._con.execute(_HELPERS)
+        self._con.execute("SET lock_configuration = true")
+
+    def sql(self, query: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """Run one query with the parameters that it names."""
+        named = set(re.findall(r"\$([a-z_][a-z0-9_]*)", query))
+        bound = {k: v for k, v in (parameters or {}).items() if k in named}
+        try:
+            return self._con.sql(query, params=bound or None).to_arrow_table()
+        except duckdb.Error as error:
+            msg = str(error).split("\n", maxsplit=1)[0]
+            raise ValueError(msg) from None
+
+    def table(self, name: str) -> pa.Table:
+        """Return one declared table."""
+        return self._con.table(name).to_arrow_table()
+
+
+# Three-valued logic for SQL rules: what is not known is not evaluable, never not met.
+_HELPERS = """
+CREATE MACRO verdict(condition) AS
+    CASE WHEN condition THEN 'met' WHEN NOT condition THEN 'not_met' ELSE 'not_evaluable' END;
+-- any clause not met decides; else anything unknown keeps it unknown; what does not apply is skipped
+CREATE MACRO all_met(statuses) AS
+    CASE WHEN list_contains(statuses, 'not_met') THEN 'not_met'
+         WHEN list_contains(statuses, 'not_evaluable') THEN 'not_evaluable'
+         WHEN list_contains(statuses, 'met') THEN 'met' ELSE 'not_applicable' END;
+"""
+
+_ITEMS = pa.schema(
+    [
+        ("instrument", pa.string()),
+        ("item", pa.string()),
+        ("weight", pa.int64()),
+        ("system", pa.string()),
+        ("clinical", pa.bool_()),
+        ("codes", pa.list_(pa.string())),
+    ]
+)

@@ -1,0 +1,83 @@
+-- Background treatment at a visit: courses started or increased within $days days (both ends
+-- included), and which classes are in use on the visit date. Courses for toxicity of the cell
+-- therapy are not background treatment of lupus.
+WITH courses AS (
+    SELECT *, coalesce(until_date, DATE '9999-12-31') AS last_date,
+           dose * doses_per_dosing_day AS per_dosing_day
+    FROM exposures
+    WHERE drug_class IN ('antimalarial', 'immunosuppressant', 'biologic', 'investigational')
+      AND coalesce(role, 'background') NOT IN ('toxicity_treatment', 'prior_therapy')
+),
+starts AS (
+    -- what of the same substance was in use on the day before
+    SELECT c.*, (SELECT count(*) FROM courses p
+                 WHERE p.subject_id = c.subject_id AND p.substance = c.substance
+                   AND p.exposure_id <> c.exposure_id
+                   AND p.from_date < c.from_date AND p.last_date >= c.from_date - 1) AS before,
+           (SELECT max(p.per_dosing_day * c.every_n_days) FROM courses p
+                 WHERE p.subject_id = c.subject_id AND p.substance = c.substance
+                   AND p.exposure_id <> c.exposure_id AND p.unit = c.unit
+                   AND p.from_date < c.from_date AND p.last_date >= c.from_date - 1
+                   AND p.every_n_days IS NOT NULL) AS before_scaled,
+           (SELECT max(p.every_n_days) FROM courses p
+                 WHERE p.subject_id = c.subject_id AND p.substance = c.substance
+                   AND p.exposure_id <> c.exposure_id AND p.unit = c.unit
+                   AND p.from_date < c.from_date AND p.last_date >= c.from_date - 1) AS before_every
+    FROM courses c
+),
+changes AS (
+    SELECT *, CASE WHEN before = 0 THEN true
+                   WHEN before_scaled IS NULL OR per_dosing_day IS NULL THEN NULL
+                   ELSE per_dosing_day * before_every > before_scaled END AS unstable
+    FROM starts
+),
+held AS (SELECT subject_id, visit_id, date FROM visits WHERE date IS NOT NULL),
+covered AS (
+    SELECT v.subject_id, v.visit_id, c.event_ids
+    FROM held v JOIN coverage c ON c.subject_id = v.subject_id AND c.data_kind = 'background_medication'
+        AND c.from_date <= v.date - CAST($days AS INTEGER) AND c.until_date >= v.date
+),
+near AS (
+    SELECT v.subject_id, v.visit_id,
+           count(*) FILTER (c.unstable) AS changed,
+           bool_or(c.unstable IS NULL OR c.contested OR c.from_date IS NULL) AS doubtful,
+           flatten(list(c.event_ids)) AS event_ids
+    FROM held v JOIN changes c ON c.subject_id = v.subject_id
+        AND (c.from_date IS NULL OR c.from_date BETWEEN v.date - CAST($days AS INTEGER) AND v.date)
+    GROUP BY v.subject_id, v.visit_id
+),
+in_use AS (
+    SELECT v.subject_id, v.visit_id,
+           count(*) FILTER (c.drug_class IN ('immunosuppressant', 'biologic')) AS suppressing,
+           count(*) FILTER (c.drug_class = 'antimalarial') AS antimalarial,
+           count(*) FILTER (c.drug_class = 'investigational') AS investigational,
+           flatten(list(c.event_ids)) AS event_ids
+    FROM held v JOIN courses c ON c.subject_id = v.subject_id
+        AND c.from_date <= v.date AND c.last_date >= v.date
+    GROUP BY v.subject_id, v.visit_id
+),
+answers AS (
+    SELECT v.*, r.visit_id IS NOT NULL AS reviewed, coalesce(r.event_ids, []) AS review_ids,
+           coalesce(n.changed, 0) AS changed, coalesce(n.doubtful, false) AS doubtful,
+           coalesce(n.event_ids, []) AS change_ids,
+           coalesce(u.suppressing, 0) AS suppressing, coalesce(u.antimalarial, 0) AS antimalarial,
+           coalesce(u.investigational, 0) AS investigational, coalesce(u.event_ids, []) AS use_ids
+    FROM held v
+    LEFT JOIN covered r USING (subject_id, visit_id)
+    LEFT JOIN near n USING (subject_id, visit_id)
+    LEFT JOIN in_use u USING (subject_id, visit_id)
+),
+long AS (
+    SELECT *, 'changed' AS measure, changed AS seen, doubtful AS open, change_ids AS ids FROM answers
+    UNION ALL SELECT *, 'suppressing', suppressing, false, use_ids FROM answers
+    UNION ALL SELECT *, 'antimalarial', antimalarial, false, use_ids FROM answers
+    UNION ALL SELECT *, 'investigational', investigational, false, use_ids FROM answers
+)
+SELECT subject_id, 1 AS period, visit_id, measure,
+       CASE WHEN reviewed AND NOT open THEN seen END AS value_number,
+       seen AS lower, CASE WHEN reviewed AND NOT open THEN seen END AS upper,
+       CASE WHEN NOT reviewed THEN 'no review of background medication covers the window'
+            WHEN open THEN 'a dose of background medication cannot be compared' END AS reason,
+       CAST(date + 2 AS TIMESTAMPTZ) AS known_from,
+       list_concat(ids, review_ids) AS event_ids
+FROM long

@@ -1,0 +1,16 @@
+-- PGA on 0 to 3. Conversion from 0 to 10 (x 0.3) and 0 to 100 mm (x 0.03) is exact in decimals.
+SELECT o.subject_id, 1 AS period, CASE WHEN o.chosen THEN o.visit_id END AS visit_id, o.occasion_id,
+       'pga' AS measure,
+       CASE WHEN count(DISTINCT f.item) = 1 THEN
+           min(CASE f.item WHEN 'PGA_0_3' THEN CAST(f.value_number AS DECIMAL(18, 9))
+                    WHEN 'PGA_0_10' THEN CAST(CAST(f.value_number AS DECIMAL(18, 8)) * 3 AS DECIMAL(28, 8)) * 0.1
+                    ELSE CAST(CAST(f.value_number AS DECIMAL(18, 7)) * 3 AS DECIMAL(28, 7)) * 0.01 END)
+           END AS value_number,
+       CASE WHEN count(DISTINCT f.item) = 0 THEN 'PGA is unknown'
+            WHEN count(DISTINCT f.item) > 1 THEN 'PGA was recorded on two scales' END AS reason,
+       coalesce(max(f.until_at), o.until_at) AS known_from,
+       coalesce(flatten(list(f.event_ids) FILTER (f.item IS NOT NULL)), []) AS event_ids
+FROM (FROM occasions WHERE instrument = 'PGA') o
+LEFT JOIN findings f ON f.subject_id = o.subject_id AND f.occasion_id = o.occasion_id
+    AND f.instrument = 'PGA' AND f.known AND f.value_number IS NOT NULL
+GROUP BY o.subject_id, o.chosen, o.visit_id, o.occasion_id, o.until_at

@@ -1,0 +1,62 @@
+-- Prednisone equivalent over the window that ends on the visit date, as a sum of whole sixtieths of
+-- a microgram, and the days it covers. The sum is known where a review covers every day of it and
+-- every course in it has a known dose; else only its lower bound is.
+WITH courses AS (
+    SELECT *, coalesce(until_date,
+                       CASE WHEN ongoing THEN DATE '9999-12-31' END,
+                       from_date + CAST($carried_days AS INTEGER)) AS last_date,
+           until_date IS NULL AND NOT coalesce(ongoing, false) AS end_unknown,
+           CASE WHEN frequency = 'once' THEN 1 ELSE coalesce(every_n_days, 1) END AS every
+    FROM exposures
+    WHERE drug_class = 'glucocorticoid'
+      AND coalesce(route, '?') NOT IN ('topical', 'inhaled', 'intranasal', 'ophthalmic', 'intra_articular')
+),
+dated AS (
+    SELECT v.subject_id, v.visit_id, v.date,
+           CASE WHEN EXISTS (
+               FROM courses c WHERE c.subject_id = v.subject_id AND c.every > 1
+               AND c.from_date <= v.date AND c.last_date >= v.date - CAST($days AS INTEGER) + 1)
+           THEN $days_if_not_daily ELSE $days END AS days
+    FROM visits v WHERE v.date IS NOT NULL
+),
+windows AS (SELECT *, date - CAST(days AS INTEGER) + 1 AS first_day FROM dated),
+parts AS (
+    SELECT w.*, c.event_ids, c.from_latest, c.end_unknown, c.contested, c.from_date IS NULL AS undated,
+           c.prednisone_units_per_dosing_day AS units,
+           greatest(c.from_date, w.first_day) AS low, least(c.last_date, w.date) AS high,
+           c.from_date AS began, c.last_date, c.every
+    FROM windows w JOIN courses c ON c.subject_id = w.subject_id
+        AND (c.from_date IS NULL OR (c.from_date <= w.date
+             AND (c.last_date >= w.first_day OR c.end_unknown)))
+),
+summed AS (
+    SELECT subject_id, visit_id,
+           sum(CASE WHEN low > high OR units IS NULL OR undated THEN 0 ELSE
+               units * ((high - began) // every - (low - began + every - 1) // every + 1) END) AS units,
+           bool_or(undated OR contested OR units IS NULL OR (end_unknown AND last_date < date)) AS doubtful,
+           max(from_latest) AS known_from, flatten(list(event_ids)) AS event_ids
+    FROM parts GROUP BY subject_id, visit_id
+),
+covered AS (
+    SELECT w.subject_id, w.visit_id, c.event_ids
+    FROM windows w JOIN coverage c ON c.subject_id = w.subject_id AND c.data_kind = 'glucocorticoid'
+        AND c.from_date <= w.first_day AND c.until_date >= w.date
+),
+answers AS (
+    SELECT w.subject_id, w.visit_id, w.date, w.days,
+           coalesce(s.units, 0) AS lower,
+           CASE WHEN r.visit_id IS NOT NULL AND NOT coalesce(s.doubtful, false)
+                THEN coalesce(s.units, 0) END AS units,
+           CASE WHEN r.visit_id IS NULL THEN 'no review of glucocorticoids covers the window'
+                WHEN coalesce(s.doubtful, false) THEN 'a glucocorticoid course has no usable dose or end' END AS reason,
+           greatest(CAST(w.date + 2 AS TIMESTAMPTZ), s.known_from) AS known_from,
+           list_concat(coalesce(s.event_ids, []), coalesce(r.event_ids, [])) AS event_ids
+    FROM windows w
+    LEFT JOIN summed s USING (subject_id, visit_id)
+    LEFT JOIN covered r USING (subject_id, visit_id)
+)
+SELECT subject_id, 1 AS period, visit_id, 'units' AS measure, units AS value_number, lower,
+       units AS upper, reason, known_from, event_ids
+FROM answers
+UNION ALL
+SELECT subject_id, 1, visit_id, 'days', days, days, days, NULL, known_from, [] FROM answers
