@@ -112,17 +112,18 @@ def _stage_rule(
         WHERE {rule.when.sql()}
     """)  # noqa: S608
     con.execute(f"""
-        UPDATE {name} SET
-            event_id = CASE
-                WHEN event_id IS NOT NULL THEN event_id
-                WHEN supersedes IS NOT NULL OR retracts IS NOT NULL THEN NULL
-                WHEN natural_key IS NULL THEN NULL
-                ELSE {_uuid5(study_id, f"subject_id || '|{rule.emits}|{rule.name}|' || natural_key")} END,
-            occasion_id = CASE
-                WHEN occasion_id IS NOT NULL OR '{rule.emits}' <> 'assessment' THEN occasion_id
-                WHEN supersedes IS NOT NULL THEN NULL  -- a correction inherits its target's
-                ELSE {_uuid5(study_id, _occasion_key(rule))} END
+        UPDATE {name} SET event_id = CASE
+            WHEN event_id IS NOT NULL THEN event_id
+            WHEN supersedes IS NOT NULL OR retracts IS NOT NULL THEN NULL
+            WHEN natural_key IS NULL THEN NULL
+            ELSE {_uuid5(study_id, f"subject_id || '|{rule.emits}|{rule.name}|' || natural_key")} END
     """)  # noqa: S608
+    if rule.emits == "assessment":
+        # a correction inherits the occasion of what it corrects
+        con.execute(f"""
+            UPDATE {name} SET occasion_id = {_uuid5(study_id, _occasion_key(rule))}
+            WHERE occasion_id IS NULL AND supersedes IS NULL
+        """)  # noqa: S608
     extra = ""
     if staged.mapping.native:
         bad = "event_id IS NULL AND supersedes IS NULL AND retracts IS NULL"

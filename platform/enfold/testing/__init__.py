@@ -1,0 +1,1 @@
+"""What plugin authors and tests use: synthetic trials, laws, worked examples."""
