@@ -14,3 +14,8 @@ def shipped(name: str) -> Traversable:
 def package_file(name: str) -> str:
     """Return the text of a file inside the package, for example `fold/sql/00_time.sql`."""
     return (files("enfold") / name).read_text("utf-8")
+
+
+def shipped_names(folder: str, suffix: str) -> list[str]:
+    """Return the sorted names of the package's files in `folder` that end in `suffix`."""
+    return sorted(p.name for p in (files("enfold") / folder).iterdir() if p.name.endswith(suffix))

@@ -10,6 +10,7 @@ from enfold import schema
 from enfold.fold.cut import Cut
 from enfold.fold.resolve import resolve
 from enfold.ledger import engine
+from enfold.ledger.canonical import content_sql
 from enfold.shipped import package_file
 from enfold.study import StudyFile
 
@@ -45,6 +46,7 @@ def fold(
     _tables(con, events, study, cut, queries)
     con.execute(package_file("fold/sql/00_time.sql"))
     resolve(con)
+    _events(con)
     for step in STEPS:
         con.execute(package_file(f"fold/sql/{step}.sql"))
     return {name: _sorted(con, table, study.id) for name, table in schema.state().items()}
@@ -58,8 +60,7 @@ def _tables(
     queries: pa.Table | None,
 ) -> None:
     for event_type in schema.events():
-        empty = schema.event_arrow(event_type).empty_table()
-        con.register(f"ev_{event_type}", events.get(event_type, empty))
+        con.register(f"ev_{event_type}", events.get(event_type, _no_events(event_type)))
     until = cut.occurred_until
     cutoff = until.date() if until else study.data_cutoff
     _register(
@@ -105,9 +106,30 @@ def _tables(
     con.register("queries", queries if queries is not None else no_queries())
 
 
+def _no_events(event_type: str) -> pa.Table:
+    fields = [*schema.event_arrow(event_type), pa.field("position", pa.int64())]
+    return pa.schema(fields).empty_table()
+
+
 def no_queries() -> pa.Table:
     """Return the empty table of doubts raised at landing."""
     return pa.table({n: pa.array([], pa.string()) for n in ("code", "reason", "event_id")})
+
+
+def _events(con: duckdb.DuckDBPyConnection) -> None:
+    """Write the table of event versions; content digests make the cut's digest."""
+    copied = ", ".join(
+        n for n in schema.state()["events"].names if n not in {"event_type", "effective", "content", "study_id"}
+    )
+    parts = [
+        f"SELECT '{t}' AS event_type, {content_sql(t)} AS content, {copied} FROM ev_{t}"  # noqa: S608
+        for t in schema.events()
+    ]
+    con.execute(f"""
+        CREATE TABLE events AS
+        SELECT v.*, e.event_id IS NOT NULL AS effective
+        FROM ({" UNION ALL ".join(parts)}) v LEFT JOIN effective_ids e USING (subject_id, event_id)
+    """)  # noqa: S608
 
 
 def _close(study: StudyFile, until: dt.datetime | None) -> dt.datetime | None:

@@ -103,12 +103,12 @@ def active_items(p: Patient, visit: str) -> set[str]:
         "joints": {"ARTHR", "LOWC"},
         "restarted": {"PROT", "DNA"},
         "absent": {"PROT"},
-        "stubborn": {"PROT", "HEMAT", "ARTHR", "RASH", "ALOP", "LOWC"},
+        "stubborn": {"PROT", "HEMAT", "ARTHR", "RASH", "ALOP", "LOWC", "ULCER"},
         "new_organ": {"RASH", "DNA"},
-        "rescued": {"RASH", "DNA"},
+        "rescued": {"PROT", "DNA"},
     }
     if p.kind == "stubborn":
-        return set(ACTIVE) - {"ALOP"} if visit in early else late["stubborn"]
+        return {*ACTIVE, "ULCER"} - {"ALOP"} if visit in early else late["stubborn"]
     return early.get(visit, late[p.kind]) | ({"PROT"} if p.kind in {"renal", "restarted"} else set())
 
 

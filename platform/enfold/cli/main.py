@@ -1,0 +1,62 @@
+"""`enfold VERB STUDY …`: finds the verb, imports only that verb, turns errors into exit codes."""
+
+import argparse
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from enfold import __version__
+from enfold.errors import EXIT_CODES, EnfoldError
+
+VERBS = {
+    "init": "create a study folder from a study file",
+    "land": "land files, or the study file itself, in the ledger",
+    "run": "fold what was landed and evaluate every endpoint of the study",
+    "sql": "ask a run's results in SQL",
+    "explain": "show the criteria of one verdict, with their events and source rows",
+    "report": "print the trial's figures",
+    "verify": "read the whole ledger back and check every digest",
+    "plugin": "list installed plugins and what they offer",
+}
+
+
+def parser(verb: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser; only the named verb's own arguments are loaded."""
+    codes = "\n".join(f"  {code:>3}  {text}" for code, text in EXIT_CODES.items())
+    top = argparse.ArgumentParser(
+        prog="enfold",
+        description="Event-sourced data platform for clinical trials.",
+        epilog=f"exit codes:\n{codes}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"enfold {__version__}")
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name, about in VERBS.items():
+        sub = verbs.add_parser(name, help=about, description=about.capitalize() + ".")
+        if name == verb:
+            importlib.import_module(f"enfold.cli.{name}").arguments(sub)
+            sub.add_argument("--json", action="store_true", help="print JSON with a stable shape")
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    verb = next((w for w in words if w in VERBS), None)
+    args = parser(verb).parse_args(words)
+    try:
+        return int(importlib.import_module(f"enfold.cli.{args.verb}").execute(args))
+    except EnfoldError as error:
+        if getattr(args, "json", False):
+            print(json.dumps({"error": error.message, "remedy": error.remedy, "exit_code": error.exit_code}))
+        print(f"enfold: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,27 @@
+"""Small helpers that every verb shares: print a result, say progress."""
+
+import argparse
+import getpass
+import json
+import os
+import sys
+from typing import Any
+
+
+def show(args: argparse.Namespace, answer: Any, text: str) -> None:
+    """Print the result on standard output: JSON if asked for, else text."""
+    print(json.dumps(answer, sort_keys=True, default=str) if args.json else text)
+
+
+def say(message: str) -> None:
+    """Say something about progress on standard error, only to a person at a terminal."""
+    if sys.stderr.isatty():
+        print(message, file=sys.stderr)
+
+
+def author() -> str:
+    """Return who is at the keyboard: ENFOLD_AUTHOR, else the login name."""
+    try:
+        return os.environ.get("ENFOLD_AUTHOR") or getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

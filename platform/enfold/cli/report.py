@@ -1,0 +1,36 @@
+"""enfold report STUDY."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from enfold.cli.output import show
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("study", type=Path, help="study folder")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Print the figures of the run in force."""
+    from enfold.report.figures import figures
+
+    found = figures(args.study)
+    show(args, found, "\n".join(_lines(found)))
+    return 0
+
+
+def _lines(found: dict[str, Any], prefix: str = "") -> list[str]:
+    out = []
+    for name, value in found.items():
+        label = f"{prefix}{name}"
+        if isinstance(value, dict) and {"n", "of", "percent"} <= value.keys():
+            percent = f" ({value['percent']} %)" if value["percent"] is not None else ""
+            out.append(f"{label:<44} {value['n']}/{value['of']}{percent}")
+            value = {k: v for k, v in value.items() if k not in {"n", "of", "percent"}}
+        if isinstance(value, dict):
+            out += _lines(value, f"{label}.")
+        elif not isinstance(value, dict):
+            out.append(f"{label:<44} {value}")
+    return out

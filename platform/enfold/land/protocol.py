@@ -1,0 +1,39 @@
+"""Landing the study file: it is a commit, so the protocol has a history."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from enfold import study
+from enfold.errors import UsageError
+from enfold.ledger.commits import Commit
+from enfold.ledger.ledger import Ledger
+from enfold.ledger.storage import sha256
+
+
+def land_study(folder: Path, path: Path, *, author: str, reason: str) -> Commit | None:
+    """Check and land a study file; nothing happens if it is the newest one already.
+
+    Raises:
+        UsageError: the file is not valid, or is of another study than the ledger's.
+    """
+    text = path.read_text("utf-8")
+    parsed = study.parse(text)
+
+    def admission(ledger: Ledger) -> tuple[dict[str, pa.Table], dict[str, Any]]:
+        landed = [c.details["record"] for c in ledger.commits if c.kind == "study"]
+        if landed and landed[-1]["study_id"] != parsed.id:
+            msg = f"study.toml: [study] `id` is not that of this ledger ({landed[-1]['study_id']})"
+            raise UsageError(msg, remedy="One study, one ledger: create another study folder.")
+        if landed and landed[-1]["text"] == text:
+            return {}, {}
+        return {}, {"record": {"study_id": parsed.id, "text": text}}
+
+    return Ledger(folder / "ledger").append(
+        admission,
+        kind="study",
+        author=author,
+        reason=reason,
+        sources=[{"name": path.name, "sha256": sha256(text.encode())}],
+    )

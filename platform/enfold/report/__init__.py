@@ -1,0 +1,1 @@
+"""Reports: figures computed from verdicts by SQL; nothing here decides anything clinical."""

@@ -1,0 +1,156 @@
+"""The figures that a trial's abstract prints, each computed from the serving file.
+
+No published figure is read here or anywhere else: counts come from verdicts and state alone.
+"""
+
+from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from enfold.serve.build import current
+from enfold.serve.study import connect
+
+MONTH = Fraction("30.4375")  # days
+
+
+def figures(folder: Path) -> dict[str, Any]:
+    """Return every figure by name; counts first, percentages with one decimal, rounded half up."""
+    con = connect(current(folder))
+    n = _count(con, "SELECT count(*) FROM subjects WHERE infusion_date IS NOT NULL")
+    out: dict[str, Any] = {
+        "infused": n,
+        "prior_therapies_at_least_4": share(
+            _count(
+                con,
+                "SELECT count(*) FROM (SELECT subject_id FROM exposures WHERE role = 'prior_therapy'"
+                " AND outcome = 'inadequate_response' GROUP BY subject_id HAVING count(DISTINCT substance) >= 4)",
+            ),
+            n,
+        ),
+        "conditioning": _levels(con, "conditioning"),
+        "dose_level": _levels(con, "dose_level"),
+        "follow_up_months": _months(con, "follow_up"),
+    }
+    aliases = [a for (a,) in con.execute("SELECT DISTINCT alias FROM responses ORDER BY alias").fetchall()]
+    for alias in aliases:
+        out[alias] = _responders(con, alias, n)
+    for alias in ("crs", "icans"):
+        out[alias] = _grades(con, alias, n)
+    out["relapse"] = share(_count(con, _OVERALL.format(alias="relapse", status="met")), n)
+    out["relapse_months"] = _months(con, "relapse")
+    out["expansion_cmax_median_by_dose_level"] = _medians(con, "dose_level")
+    out["expansion_cmax_median_by_conditioning"] = _medians(con, "conditioning")
+    return out
+
+
+_OVERALL = (
+    "SELECT count(DISTINCT subject_id) FROM verdicts"
+    " WHERE alias = '{alias}' AND criterion = 'overall' AND status = '{status}'"
+)
+
+
+def share(k: int, n: int) -> dict[str, Any]:
+    """Return k of n with the percentage, or no percentage of nothing."""
+    percent = rounded(Fraction(100 * k, n)) if n else None
+    return {"n": k, "of": n, "percent": percent}
+
+
+def rounded(value: Fraction, places: int = 1) -> str:
+    """Return a fraction as decimal text, rounded half up at display only."""
+    scale = 10**places
+    whole, rest = divmod(abs(value.numerator) * scale, value.denominator)
+    digits = whole + (1 if 2 * rest >= value.denominator else 0)
+    number = Decimal(digits).scaleb(-places).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+    return str(-number if value < 0 and digits else number)
+
+
+def _count(con: duckdb.DuckDBPyConnection, query: str) -> int:
+    ((k,),) = con.execute(query).fetchall()
+    return int(k)
+
+
+def _levels(con: duckdb.DuckDBPyConnection, column: str) -> dict[str, int]:
+    query = (
+        f"SELECT coalesce({column}, 'unknown') AS level, count(*) FROM subjects"  # noqa: S608
+        " WHERE infusion_date IS NOT NULL GROUP BY level ORDER BY level"
+    )
+    return dict(con.execute(query).fetchall())
+
+
+def _responders(con: duckdb.DuckDBPyConnection, alias: str, n: int) -> dict[str, Any]:
+    """Responder: met at any planned visit; the last-visit reading stands beside it."""
+    rows = con.execute(
+        "SELECT r.any_visit, r.last_visit, s.dose_level, s.conditioning"
+        " FROM responses r JOIN subjects s USING (study_id, subject_id) WHERE r.alias = ?",
+        [alias],
+    ).fetchall()
+    return {
+        **share(sum(1 for r in rows if r[0]), n),
+        "last_visit": share(sum(1 for r in rows if r[1] == "met"), n),
+        "by_dose_level": _split(rows, 2),
+        "by_conditioning": _split(rows, 3),
+    }
+
+
+def _split(rows: list[tuple[Any, ...]], place: int) -> dict[str, dict[str, Any]]:
+    levels = sorted({str(r[place]) for r in rows})
+    return {
+        level: share(
+            sum(1 for r in rows if str(r[place]) == level and r[0]),
+            sum(1 for r in rows if str(r[place]) == level),
+        )
+        for level in levels
+    }
+
+
+def _grades(con: duckdb.DuckDBPyConnection, alias: str, n: int) -> dict[str, Any]:
+    rows = con.execute(
+        "SELECT subject_id, max(grade), bool_or(status = 'not_evaluable') FROM verdicts"
+        " WHERE alias = ? AND criterion = 'overall' GROUP BY subject_id",
+        [alias],
+    ).fetchall()
+    by_grade = {str(g): sum(1 for r in rows if r[1] == g) for g in range(1, 6)}
+    return {
+        "any": share(sum(by_grade.values()), n),
+        "by_maximum_grade": by_grade,
+        "not_evaluable": sum(1 for r in rows if r[1] is None and r[2]),
+    }
+
+
+def _months(con: duckdb.DuckDBPyConnection, alias: str) -> dict[str, Any]:
+    """Median and range in months of 30.4375 days; the median of two middle values is their mean."""
+    days = sorted(
+        int(d)
+        for (d,) in con.execute(
+            "SELECT value_number FROM verdicts WHERE alias = ? AND criterion = 'overall'"
+            " AND status = 'met' AND value_number IS NOT NULL",
+            [alias],
+        ).fetchall()
+    )
+    if not days:
+        return {"n": 0, "median": None, "min": None, "max": None}
+    k = len(days)
+    median = Fraction(days[(k - 1) // 2] + days[k // 2], 2)
+    return {
+        "n": k,
+        "median": rounded(median / MONTH),
+        "min": rounded(days[0] / MONTH),
+        "max": rounded(days[-1] / MONTH),
+    }
+
+
+def _medians(con: duckdb.DuckDBPyConnection, column: str) -> dict[str, Any]:
+    rows = con.execute(
+        f"SELECT coalesce(s.{column}, 'unknown'), v.value_number FROM verdicts v"  # noqa: S608
+        " JOIN subjects s USING (study_id, subject_id)"
+        " WHERE v.alias = 'expansion' AND v.criterion = 'cmax' AND v.period = 1 AND v.value_number IS NOT NULL"
+    ).fetchall()
+    out = {}
+    for level in sorted({r[0] for r in rows}):
+        values = sorted(Fraction(r[1]) for r in rows if r[0] == level)
+        k = len(values)
+        out[level] = {"n": k, "median": rounded((values[(k - 1) // 2] + values[k // 2]) / 2)}
+    return out

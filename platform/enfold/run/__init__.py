@@ -1,0 +1,1 @@
+"""The run: plan shards, read and verify, resolve, fold, derive, evaluate, write."""

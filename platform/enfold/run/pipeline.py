@@ -1,0 +1,47 @@
+"""The Beam pipeline: plan shards, then read and verify, resolve, fold, derive, evaluate, write.
+
+Elements are descriptors, never rows; the graph is linear and has one sink, our own, because some
+runners drop branches or write empty files without saying so (docs/decisions/0004-beam.md).
+"""
+
+import logging
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners import create_runner
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from enfold.run.shard import Job, Shard, work
+
+
+class FoldAndEvaluate(beam.DoFn):
+    """Turn one shard descriptor into written state and results, and a line about them."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    def process(self, element: tuple[int, int]) -> Iterator[str]:
+        """Work one shard; yields its name."""
+        yield str(work(self.job, Shard(*element))["shard"])
+
+
+def run_pipeline(job: Job, shards: Iterable[Shard], runner: str, options: list[str]) -> None:
+    """Build and run the pipeline; blocks until every shard is written."""
+    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    descriptors = [(s.slot_from, s.slot_until) for s in shards]
+    with beam.Pipeline(runner=_runner(runner), options=PipelineOptions(options)) as pipeline:
+        (
+            pipeline
+            | "plan shards" >> beam.Create(descriptors)
+            | "spread over workers" >> beam.Reshuffle()
+            | "read, verify, fold, evaluate, write" >> beam.ParDo(FoldAndEvaluate(job))
+        )
+
+
+def _runner(name: str) -> Any:
+    if name in {"FnApiRunner", "DirectRunner"}:
+        # DirectRunner first tries to download another runner; this is what it falls back to
+        return FnApiRunner()
+    return create_runner(name)

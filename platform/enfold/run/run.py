@@ -1,0 +1,174 @@
+"""Run a cut: pin it, plan shards, let Beam work them, gather the manifest."""
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from enfold import schema, study
+from enfold.errors import EnfoldError, UsageError
+from enfold.evaluate.discover import discover
+from enfold.evaluate.graph import plan
+from enfold.fold.cut import Cut
+from enfold.ledger import storage
+from enfold.ledger.canonical import SLOTS
+from enfold.ledger.ledger import Ledger, schema_bundle
+from enfold.run.digest import total
+from enfold.run.shard import Job, Shard
+
+ROWS_PER_SHARD = 250_000
+PINNED = ("enfold", "duckdb", "pyarrow", "apache-beam", "pluggy")
+
+
+def study_text(ledger: Ledger, position: int) -> str:
+    """Return the newest study file landed up to `position`."""
+    for commit in reversed(ledger.commits[:position]):
+        if commit.kind == "study":
+            return str(commit.details["record"]["text"])
+    msg = "no study file has been landed up to this position"
+    raise UsageError(msg, remedy="Land it: enfold land STUDY STUDY/study.toml")
+
+
+def plan_shards(ledger: Ledger, rows_per_shard: int = ROWS_PER_SHARD) -> list[Shard]:
+    """Return slot ranges of about `rows_per_shard` rows; nothing is read but the manifest."""
+    weight = [0.0] * SLOTS
+    for segment in ledger.segments:
+        width = segment.slot_until - segment.slot_from
+        for slot in range(segment.slot_from, segment.slot_until):
+            weight[slot] += segment.rows / width
+    shards, begin, load = [], 0, 0.0
+    for slot in range(SLOTS):
+        if load and load + weight[slot] > rows_per_shard:
+            shards.append(Shard(begin, slot))
+            begin, load = slot, 0.0
+        load += weight[slot]
+    shards.append(Shard(begin, SLOTS))
+    return shards
+
+
+def run(
+    folder: Path,
+    cut: Cut | None = None,
+    *,
+    runner: str = "FnApiRunner",
+    options: list[str] | None = None,
+    rows_per_shard: int = ROWS_PER_SHARD,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Run a cut (default: everything landed) and return the run's manifest.
+
+    Raises:
+        UsageError, ConflictError: study file or plugins do not fit together.
+        EnfoldError: a shard failed; earlier results stay served.
+    """
+    started = time.monotonic()
+    ledger = Ledger(folder / "ledger")
+    cut = cut or Cut(ledger.position)
+    if not 0 < cut.position <= ledger.position:
+        msg = f"position {cut.position} is not in the ledger (1 to {ledger.position})"
+        raise UsageError(msg)
+    text = study_text(ledger, cut.position)
+    parsed = study.parse(text)
+    found = discover(parsed.plugins)
+    tasks = plan(parsed, found)
+    pins = _pins(ledger, cut, text, tasks)
+    digest = hashlib.sha256(json.dumps(pins, sort_keys=True).encode()).hexdigest()
+    target = folder / "runs" / digest[:16]
+    shutil.rmtree(target, ignore_errors=True)
+    shards = plan_shards(ledger, rows_per_shard)
+    say(f"run {digest[:16]}: {sum(c.rows.get(t, 0) for c in ledger.commits[: cut.position] for t in c.rows)}"
+        f" events in {len(shards)} shards, {len(tasks)} derivations and endpoints")  # fmt: skip
+    from enfold.run.pipeline import run_pipeline
+
+    job = Job(str(folder / "ledger"), str(target), cut, text)
+    try:
+        run_pipeline(job, shards, runner, options or [])
+    except EnfoldError:
+        raise
+    except Exception as error:  # Beam wraps what a shard raised in its own stack
+        cause = _cause(error)
+        if isinstance(cause, EnfoldError):
+            raise cause from None
+        msg = f"a shard failed: {type(cause).__name__}: {str(cause).splitlines()[0][:300]}"
+        raise EnfoldError(msg, remedy="Earlier results stay served; run again after mending.") from error
+    manifest = _gather(target, shards, [asdict(f) for f in found.failures])
+    manifest |= {
+        "run": digest,
+        "pins": pins,
+        "runner": runner,
+        "seconds": round(time.monotonic() - started, 3),
+    }
+    data = json.dumps(manifest, sort_keys=True, indent=1).encode()
+    storage.replace(target / "manifest.json", data)
+    storage.replace(folder / "runs" / "current.json", json.dumps({"run": digest[:16]}).encode())
+    return manifest
+
+
+def _pins(ledger: Ledger, cut: Cut, text: str, tasks: list[Any]) -> dict[str, Any]:
+    """Return all that decides a result: cut, study, schemas, plugins, parameters, libraries."""
+    return {
+        "head": ledger.commits[cut.position - 1].hash,
+        "position": cut.position,
+        "recorded_until": cut.recorded_until.isoformat() if cut.recorded_until else None,
+        "occurred_until": cut.occurred_until.isoformat() if cut.occurred_until else None,
+        "study": storage.sha256(text.encode()),
+        "schemas": storage.sha256(schema_bundle()),
+        "tasks": [
+            [t.alias, t.declaration.id, t.declaration.version, t.digest, t.offered.plugin,
+             t.offered.plugin_version, t.offered.code_hash]
+            for t in tasks
+        ],
+        "libraries": {name: _version(name) for name in PINNED},
+    }  # fmt: skip
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _cause(error: BaseException) -> BaseException:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _gather(target: Path, shards: list[Shard], failures: list[dict[str, Any]]) -> dict[str, Any]:
+    """Add up the shards' summaries; a missing one is an error, never an empty result."""
+    names = [*schema.state(), *schema.results()]
+    slots: dict[str, dict[int, str]] = {n: {} for n in names}
+    rows = dict.fromkeys(names, 0)
+    subjects = events = 0
+    for shard in shards:
+        path = target / "shards" / f"{shard.name}.json"
+        if not path.exists():
+            msg = f"shard {shard.name} reported nothing although the pipeline ended"
+            raise EnfoldError(msg, remedy="Run again; earlier results stay served.")
+        summary = json.loads(path.read_text("utf-8"))
+        subjects += summary["subjects"]
+        events += summary["events"]
+        failures += [f for f in summary["failures"] if f not in failures]
+        for name in names:
+            rows[name] += summary["rows"][name]
+            slots[name] |= {int(k): v for k, v in summary["slots"][name].items()}
+    digests = {n: total(s) for n, s in slots.items()}
+    return {
+        "subjects": subjects,
+        "events": events,
+        "rows": rows,
+        "cut_digest": digests.pop("events"),
+        "verdicts_digest": digests["verdicts"],
+        "state_digest": hashlib.sha256(
+            "".join(f"{n}:{digests[n]};" for n in sorted(schema.state()) if n != "events").encode()
+        ).hexdigest(),
+        "digests": digests,
+        "failures": failures,
+        "shards": [s.name for s in shards],
+    }

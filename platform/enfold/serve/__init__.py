@@ -1,0 +1,1 @@
+"""Serving: one disposable DuckDB file per run, read-only for everybody."""

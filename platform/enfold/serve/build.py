@@ -1,0 +1,58 @@
+"""Build the serving file of a run: written aside, renamed into place, opened read-only."""
+
+import json
+import secrets
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from enfold import schema
+from enfold.errors import UsageError
+from enfold.ledger import storage
+from enfold.shipped import package_file, shipped_names
+
+
+def build(folder: Path, run: str) -> Path:
+    """Build `serve/<run>.duckdb` from the run's Parquet files and point `serve/current.json` at it."""
+    source = folder / "runs" / run
+    manifest = json.loads((source / "manifest.json").read_text("utf-8"))
+    target = folder / "serve" / f"{run}.duckdb"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.with_name(f".{secrets.token_hex(8)}.duckdb")
+    con = duckdb.connect(str(aside))
+    con.execute("SET TimeZone = 'UTC'")
+    for name, table in {**schema.state(), **schema.results()}.items():
+        parts = [
+            pq.read_table(source / name / f"{s}.parquet", page_checksum_verification=True)
+            for s in manifest["shards"]
+        ]
+        con.register("part", pa.concat_tables(parts) if parts else table.arrow().empty_table())
+        order = ", ".join(f'"{k}"' for k in table.key)
+        con.execute(f'CREATE TABLE "{name}" AS SELECT * FROM part ORDER BY {order}')  # noqa: S608
+        con.unregister("part")
+        con.execute(f"COMMENT ON TABLE \"{name}\" IS '{table.about.replace(chr(39), chr(39) * 2)}'")
+    con.register("info", pa.table({"key": list(manifest["pins"]), "value": [json.dumps(v) for v in manifest["pins"].values()]}))
+    con.execute("CREATE TABLE run_pins AS SELECT * FROM info")
+    for view in shipped_names("serve/views", ".sql"):
+        con.execute(package_file(f"serve/views/{view}"))
+    con.close()
+    aside.replace(target)
+    storage.sync_folder(target.parent)
+    pointer = json.dumps({"run": run, "file": target.name}).encode()
+    storage.replace(target.parent / "current.json", pointer)
+    return target
+
+
+def current(folder: Path) -> Path:
+    """Return the serving file in force.
+
+    Raises:
+        UsageError: nothing has been run yet.
+    """
+    pointer = folder / "serve" / "current.json"
+    if not pointer.exists():
+        msg = f"{folder}: nothing has been run yet"
+        raise UsageError(msg, remedy=f"Run it first: enfold run {folder}")
+    return pointer.parent / str(json.loads(pointer.read_text("utf-8"))["file"])

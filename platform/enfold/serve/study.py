@@ -1,0 +1,56 @@
+"""A study folder, opened for reading: `enfold.open(path)`."""
+
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from enfold.errors import UsageError
+from enfold.serve.build import current
+
+
+class Study:
+    """Read-only access to the results that a study serves.
+
+    ```python
+    study = enfold.open("STUDY")
+    study.sql("SELECT * FROM adsl").to_arrow_table()
+    study.table("verdicts")
+    ```
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._con = connect(current(self.path))
+
+    def sql(self, query: str) -> duckdb.DuckDBPyRelation:
+        """Return the answer as a DuckDB relation."""
+        return self._con.sql(query)
+
+    def table(self, name: str) -> pa.Table:
+        """Return a table or view as Arrow."""
+        return self._con.table(name).to_arrow_table()
+
+
+def connect(file: Path) -> duckdb.DuckDBPyConnection:
+    """Open a serving file read-only: no other file can be read or written through it."""
+    con = duckdb.connect(str(file), read_only=True)
+    con.execute("SET TimeZone = 'UTC'")
+    con.execute("SET enable_external_access = false")
+    con.execute("SET lock_configuration = true")
+    return con
+
+
+def answer(folder: Path, query: str) -> pa.Table:
+    """Run one user query and return Arrow.
+
+    Raises:
+        UsageError: DuckDB refuses the query; the first line of its reason is kept.
+    """
+    con = connect(current(folder))
+    try:
+        return con.sql(query).to_arrow_table()
+    except (duckdb.Error, AttributeError) as error:
+        reason = str(error).split("\n", maxsplit=1)[0]
+        msg = f"the query cannot be answered: {reason}"
+        raise UsageError(msg, remedy="SHOW TABLES lists what there is; results are read-only.") from None
