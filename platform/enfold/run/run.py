@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import shutil
 import time
 from collections.abc import Callable
@@ -83,8 +84,10 @@ def run(
     shards = plan_shards(ledger, rows_per_shard)
     say(f"run {digest[:16]}: {sum(c.rows.get(t, 0) for c in ledger.commits[: cut.position] for t in c.rows)}"
         f" events in {len(shards)} shards, {len(tasks)} derivations and endpoints")  # fmt: skip
+    logging.disable(logging.WARNING)  # Beam warns about cloud libraries that nobody asked for
     from enfold.run.pipeline import run_pipeline
 
+    logging.disable(logging.NOTSET)
     job = Job(str(folder / "ledger"), str(target), cut, text)
     try:
         run_pipeline(job, shards, runner, options or [])
