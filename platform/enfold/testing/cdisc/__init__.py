@@ -1,0 +1,1 @@
+"""The CDISC pilot study, landed from SDTM: real input that nobody here made."""

