@@ -14,5 +14,3 @@ def open(path: str) -> "Study":  # noqa: A001 - `enfold.open(path)` is the docum
     from enfold.serve.study import Study
 
     return Study(path)
-
-

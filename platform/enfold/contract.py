@@ -156,8 +156,7 @@ def parameter_values(at: Parameters) -> dict[str, Any]:
 def parameter_digest(at: Parameters) -> str:
     """Return the first 16 hex digits of the SHA-256 over names and values, in name order."""
     text = "".join(
-        f"{name}={type(value).__name__}:{_exact(value)};"
-        for name, value in sorted(parameter_values(at).items())
+        f"{name}={type(value).__name__}:{_exact(value)};" for name, value in sorted(parameter_values(at).items())
     )
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -4,6 +4,7 @@ import datetime as dt
 import tomllib
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -157,12 +158,8 @@ def _visits(entries: list[dict[str, Any]]) -> tuple[Visit, ...]:
             place = after.index(day)
             low = 1 if place == 0 else _midpoint(after[place - 1], day)
             high = _midpoint(day, after[place + 1]) if place + 1 < len(after) else 2 * day - low
-        out.append(
-            Visit(
-                e["id"], e.get("label", e["id"]), day, low, high, _flag(e, "visits", "baseline"), ordinal
-            )
-        )
-    for a, b in zip(out, out[1:], strict=False):
+        out.append(Visit(e["id"], e.get("label", e["id"]), day, low, high, _flag(e, "visits", "baseline"), ordinal))
+    for a, b in pairwise(out):
         if a.window_until > b.window_from:
             raise _wrong(f"visits {b.id}", "window", f"overlaps that of {a.id}")
     return tuple(out)
@@ -181,11 +178,7 @@ def _levels(doc: dict[str, Any], table: str) -> tuple[Level, ...]:
             raise _wrong(table, "id", "must be a string")
         if dose is not None and not isinstance(dose, int | Decimal):
             raise _wrong(f"{table} {e['id']}", "dose", "must be a number")
-        out.append(
-            Level(
-                e["id"], e.get("label", e["id"]), None if dose is None else Decimal(dose), e.get("unit")
-            )
-        )
+        out.append(Level(e["id"], e.get("label", e["id"]), None if dose is None else Decimal(dose), e.get("unit")))
     return tuple(out)
 
 
@@ -203,11 +196,7 @@ def _endpoints(entries: list[dict[str, Any]]) -> tuple[Asked, ...]:
         for name, value in e.get("parameters", {}).items():
             if not isinstance(value, Decimal | int | str | bool):
                 raise _wrong(f"endpoints {e['endpoint']}", name, "must be a number, text, true or false")
-        out.append(
-            Asked(
-                e.get("alias", e["endpoint"]), e["endpoint"], e.get("version"), e.get("parameters", {})
-            )
-        )
+        out.append(Asked(e.get("alias", e["endpoint"]), e["endpoint"], e.get("version"), e.get("parameters", {})))
     aliases = [a.alias for a in out]
     if len(set(aliases)) != len(aliases):
         raise _wrong("endpoints", "alias", "must be given once for each endpoint")

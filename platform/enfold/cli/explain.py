@@ -22,7 +22,7 @@ def execute(args: argparse.Namespace) -> int:
     found = explain(args.study, args.endpoint, args.subject, args.visit)
     if not found:
         msg = f"no verdict of `{args.endpoint}` for this subject and visit"
-        raise UsageError(msg, remedy="enfold sql STUDY \"SELECT DISTINCT alias, visit_id FROM verdicts\"")
+        raise UsageError(msg, remedy='enfold sql STUDY "SELECT DISTINCT alias, visit_id FROM verdicts"')
     lines = []
     for v in found:
         grade = f" grade {v['grade']}" if v["grade"] is not None else ""
@@ -30,7 +30,8 @@ def execute(args: argparse.Namespace) -> int:
         lines.append(f"{v['visit_id'] or ''} {v['criterion']}: {v['status']}{grade}{why}".strip())
         if v["criterion"] != "overall" or len(found) == 1:
             lines += [
-                f"    {e['event_id']}  {e['source_file']} row {e['source_row']}, position {e['position']}, {e['author'] or 'no author'}"
+                f"    {e['event_id']}  {e['source_file']} row {e['source_row']}, "
+                f"position {e['position']}, {e['author'] or 'no author'}"
                 for e in v["events"]
             ]
     show(args, found, "\n".join(lines))

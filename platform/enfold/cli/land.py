@@ -1,4 +1,4 @@
-"""enfold land STUDY FILE …"""
+"""enfold land STUDY FILE [FILE …]."""
 
 import argparse
 from dataclasses import asdict
@@ -56,11 +56,12 @@ def execute(args: argparse.Namespace) -> int:
         text = (
             f"{report.source}: {report.rows} rows = {report.mapped} mapped{ignored}, {report.refused} refused; "
             f"{report.events} events = {report.landed} landed, {report.already} already there, "
-            f"{report.conflicting} conflicting"
-            + (f"; position {report.position}" if report.position else "")
+            f"{report.conflicting} conflicting" + (f"; position {report.position}" if report.position else "")
         )
         if report.refused:
-            text += f"\n  {first_refusal(report)}\n  The good records landed; all refusals are in {args.study}/refused/."
+            text += (
+                f"\n  {first_refusal(report)}\n  The good records landed; all refusals are in {args.study}/refused/."
+            )
         show(args, asdict(report), text)
     return 3 if refused else 0
 
@@ -70,5 +71,7 @@ def _event_type(name: str) -> str:
 
     if name not in schema.events():
         msg = f"`{name}` is not an event type"
-        raise UsageError(msg, remedy=f"Name the file after one ({', '.join(schema.events())}), or use --type or --mapping.")
+        raise UsageError(
+            msg, remedy=f"Name the file after one ({', '.join(schema.events())}), or use --type or --mapping."
+        )
     return name

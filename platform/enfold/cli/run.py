@@ -16,7 +16,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recorded-until", help="see what was recorded up to this instant, with offset")
     parser.add_argument("--occurred-until", help="see what occurred up to this instant, with offset")
     parser.add_argument("--runner", default="FnApiRunner", help="Beam runner (default FnApiRunner)")
-    parser.add_argument("--beam", action="append", default=[], metavar="OPTION", help="option for Beam, may be repeated")
+    parser.add_argument(
+        "--beam", action="append", default=[], metavar="OPTION", help="option for Beam, may be repeated"
+    )
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -35,9 +37,12 @@ def execute(args: argparse.Namespace) -> int:
     lines = [
         f"run {manifest['run'][:16]}: {manifest['events']} events of {manifest['subjects']} subjects, "
         f"{manifest['rows']['verdicts']} verdicts, {manifest['rows']['data_findings']} data findings",
-        f"cut {manifest['cut_digest'][:16]}  state {manifest['state_digest'][:16]}  verdicts {manifest['verdicts_digest'][:16]}",
+        f"cut {manifest['cut_digest'][:16]}  state {manifest['state_digest'][:16]}  "
+        f"verdicts {manifest['verdicts_digest'][:16]}",
     ]
-    lines += [f"failed: {f['plugin']} {f['declaration'] or ''} ({f['stage']}): {f['message']}" for f in manifest["failures"]]
+    lines += [
+        f"failed: {f['plugin']} {f['declaration'] or ''} ({f['stage']}): {f['message']}" for f in manifest["failures"]
+    ]
     show(args, manifest, "\n".join(lines))
     return 6 if manifest["failures"] else 0
 

@@ -25,9 +25,7 @@ class Evaluated:
     failures: list[Failure] = field(default_factory=list)
 
 
-def evaluate(
-    tasks: list[Task], state: Mapping[str, pa.Table], study_id: str, cutoff: date | None = None
-) -> Evaluated:
+def evaluate(tasks: list[Task], state: Mapping[str, pa.Table], study_id: str, cutoff: date | None = None) -> Evaluated:
     """Evaluate `tasks` in order on the state tables of one shard.
 
     A task that fails is recorded, and so is every task that needs it; the others go on.
@@ -46,7 +44,7 @@ def evaluate(
             raw = d.rule(ShardEvidence(d, state, results, cutoff), task.parameters)
             stage = "return"
             rows = stamp(task, raw, study_id, subjects)
-        except Exception as error:  # noqa: BLE001 - any fault of a plugin is its own
+        except Exception as error:
             _fail(out, task, stage, f"{type(error).__name__}: {error}")
             continue
         results[task.alias] = rows
@@ -99,16 +97,13 @@ def stamp(task: Task, raw: pa.Table, study_id: str, subjects: set[str]) -> pa.Ta
     con = engine.connect()
     con.register("rows", rows)
     names = ", ".join(
-        f'list_sort(list_distinct("{c}")) AS "{c}"' if table[c].kind == "ids" else f'"{c}"'
-        for c in table.names
+        f'list_sort(list_distinct("{c}")) AS "{c}"' if table[c].kind == "ids" else f'"{c}"' for c in table.names
     )
     order = ", ".join(f'"{c}"' for c in table.names)
-    return con.sql(f"SELECT {names} FROM rows ORDER BY {order}").to_arrow_table().cast(table.arrow())  # noqa: S608
+    return con.sql(f"SELECT {names} FROM rows ORDER BY {order}").to_arrow_table().cast(table.arrow())
 
 
-def _check_rows(
-    rows: pa.Table, table: schema.Table, subjects: set[str], *, derivation: bool
-) -> None:
+def _check_rows(rows: pa.Table, table: schema.Table, subjects: set[str], *, derivation: bool) -> None:
     for f in table.fields:
         if not f.optional and rows.column(f.name).null_count:
             msg = f"`{f.name}` is empty in {rows.column(f.name).null_count} rows"
@@ -126,7 +121,8 @@ def _check_rows(
     con.register("rows", rows)
     key = ", ".join(f'"{k}"' for k in table.key)
     (double,) = engine.one_row(
-        con, f"SELECT count(*) FROM (SELECT 1 FROM rows GROUP BY {key} HAVING count(*) > 1)"  # noqa: S608
+        con,
+        f"SELECT count(*) FROM (SELECT 1 FROM rows GROUP BY {key} HAVING count(*) > 1)",
     )
     if double:
         msg = f"{double} keys ({key}) occur more than once"
@@ -135,7 +131,7 @@ def _check_rows(
         unit = ", ".join(f'"{k}"' for k in table.key if k != "criterion")
         (headless,) = engine.one_row(
             con,
-            f"SELECT count(*) FROM (SELECT 1 FROM rows GROUP BY {unit}"  # noqa: S608
+            f"SELECT count(*) FROM (SELECT 1 FROM rows GROUP BY {unit}"
             " HAVING count(*) FILTER (criterion = 'overall') <> 1)",
         )
         if headless:

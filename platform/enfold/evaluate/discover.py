@@ -89,7 +89,7 @@ def _load(found: Discovery, dist: Distribution, name: str) -> None:
             if wrong:
                 msg = f"enfold_declarations returned {wrong[0]}, not a Derivation or Endpoint"
                 raise TypeError(msg)  # noqa: TRY301 - reported as this plugin's failure
-        except Exception as error:  # noqa: BLE001 - any fault of a plugin is its own
+        except Exception as error:
             found.failures.append(Failure(name, stage, f"{type(error).__name__}: {error}"))
             continue
         for declaration in declared:

@@ -54,9 +54,7 @@ def plan(study: StudyFile, found: Discovery) -> list[Task]:
         if asked.version and asked.version != have:
             msg = f"study.toml: {asked.endpoint} is asked for in version {asked.version}, offered is {have}"
             raise UsageError(msg, remedy="Install that version, or amend the study file.")
-        tasks[asked.alias] = Task(
-            asked.alias, offered, merged(offered.declaration, asked.parameters)
-        )
+        tasks[asked.alias] = Task(asked.alias, offered, merged(offered.declaration, asked.parameters))
     pending = [n for t in tasks.values() for n in t.declaration.needs]
     while pending:
         name = pending.pop()
@@ -91,9 +89,7 @@ def _drop_unreadable(tasks: dict[str, Task], found: Discovery) -> None:
             ]
             if lost or bad:
                 what = f"needs {', '.join(lost)}" if lost else f"reads {', '.join(bad)}"
-                found.failures.append(
-                    Failure(task.offered.plugin, "declare", f"{what}: not available", d.id)
-                )
+                found.failures.append(Failure(task.offered.plugin, "declare", f"{what}: not available", d.id))
                 dropped.append(alias)
         if not dropped:
             return

@@ -121,15 +121,12 @@ def _events(con: duckdb.DuckDBPyConnection) -> None:
     copied = ", ".join(
         n for n in schema.state()["events"].names if n not in {"event_type", "effective", "content", "study_id"}
     )
-    parts = [
-        f"SELECT '{t}' AS event_type, {content_sql(t)} AS content, {copied} FROM ev_{t}"  # noqa: S608
-        for t in schema.events()
-    ]
+    parts = [f"SELECT '{t}' AS event_type, {content_sql(t)} AS content, {copied} FROM ev_{t}" for t in schema.events()]
     con.execute(f"""
         CREATE TABLE events AS
         SELECT v.*, e.event_id IS NOT NULL AS effective
         FROM ({" UNION ALL ".join(parts)}) v LEFT JOIN effective_ids e USING (subject_id, event_id)
-    """)  # noqa: S608
+    """)
 
 
 def _close(study: StudyFile, until: dt.datetime | None) -> dt.datetime | None:
@@ -143,16 +140,14 @@ def _close(study: StudyFile, until: dt.datetime | None) -> dt.datetime | None:
     return midnight.astimezone(dt.UTC) - dt.timedelta(microseconds=1)
 
 
-def _register(
-    con: duckdb.DuckDBPyConnection, name: str, columns: dict[str, tuple[pa.DataType, list[object]]]
-) -> None:
+def _register(con: duckdb.DuckDBPyConnection, name: str, columns: dict[str, tuple[pa.DataType, list[object]]]) -> None:
     con.register(name, pa.table({n: pa.array(v, t) for n, (t, v) in columns.items()}))
 
 
 def _sorted(con: duckdb.DuckDBPyConnection, table: schema.Table, study_id: str) -> pa.Table:
-    columns = ", ".join(
-        f"'{study_id}' AS study_id" if c == "study_id" else f'"{c}"' for c in table.names
-    ).replace(f"'{study_id}'", "'" + study_id.replace("'", "''") + "'", 1)
+    columns = ", ".join(f"'{study_id}' AS study_id" if c == "study_id" else f'"{c}"' for c in table.names).replace(
+        f"'{study_id}'", "'" + study_id.replace("'", "''") + "'", 1
+    )
     order = ", ".join(f'"{c}"' for c in table.names if c not in {"study_id"})
-    rows = con.sql(f"SELECT {columns} FROM {table.name} ORDER BY {order}").to_arrow_table()  # noqa: S608
+    rows = con.sql(f"SELECT {columns} FROM {table.name} ORDER BY {order}").to_arrow_table()
     return rows.cast(table.arrow())

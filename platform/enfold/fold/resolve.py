@@ -36,8 +36,7 @@ def resolve(con: duckdb.DuckDBPyConnection) -> None:
 
 def _statements(con: duckdb.DuckDBPyConnection) -> None:
     parts = [
-        f"SELECT subject_id, event_id, '{t}' AS event_type, supersedes, retracts FROM ev_{t}"  # noqa: S608
-        for t in schema.events()
+        f"SELECT subject_id, event_id, '{t}' AS event_type, supersedes, retracts FROM ev_{t}" for t in schema.events()
     ]
     con.execute(f"CREATE TABLE statements AS {' UNION ALL '.join(parts)}")
     con.execute("CREATE TABLE all_subjects AS SELECT DISTINCT subject_id FROM statements")
@@ -121,14 +120,12 @@ def _effective(con: duckdb.DuckDBPyConnection, event_type: str) -> None:
     body = schema.events()[event_type].names
     plain = ", ".join(f'v."{c}"' for c in (*ENVELOPE, *body))
     agreed = ", ".join(
-        f'CASE WHEN count(DISTINCT v."{c}") <= 1 AND count(v."{c}") IN (0, count(*))'
-        f' THEN min(v."{c}") END AS "{c}"'
+        f'CASE WHEN count(DISTINCT v."{c}") <= 1 AND count(v."{c}") IN (0, count(*)) THEN min(v."{c}") END AS "{c}"'
         for c in ENVELOPE
         if c != "occasion_id"
     )
     agreed_body = ", ".join(
-        f'CASE WHEN count(DISTINCT v."{c}") <= 1 AND count(v."{c}") IN (0, count(*))'
-        f' THEN min(v."{c}") END AS "{c}"'
+        f'CASE WHEN count(DISTINCT v."{c}") <= 1 AND count(v."{c}") IN (0, count(*)) THEN min(v."{c}") END AS "{c}"'
         for c in body
     )
     columns = ", ".join(f'"{c}"' for c in (*ENVELOPE, *body))
@@ -138,7 +135,7 @@ def _effective(con: duckdb.DuckDBPyConnection, event_type: str) -> None:
         FROM ev_{event_type} v
         ANTI JOIN linked l ON l.subject_id = v.subject_id AND l.event_id = v.event_id
         ANTI JOIN doubles d ON d.subject_id = v.subject_id AND d.event_id = v.event_id
-    """)  # noqa: S608
+    """)
     # versions of one fact that stand, one row per distinct content
     con.execute(f"""
         CREATE OR REPLACE TABLE versions AS
@@ -149,7 +146,7 @@ def _effective(con: duckdb.DuckDBPyConnection, event_type: str) -> None:
         LEFT JOIN linked l ON l.subject_id = v.subject_id AND l.event_id = v.event_id
         LEFT JOIN doubles d ON d.subject_id = v.subject_id AND d.event_id = v.event_id
         WHERE t.event_id IS NOT NULL OR (l.event_id IS NULL AND d.event_id IS NOT NULL)
-    """)  # noqa: S608
+    """)
     con.execute(f"""
         INSERT INTO facts_{event_type} BY NAME
         SELECT v.subject_id, {agreed}, coalesce(min(v.occasion_id), min(o.occasion_id)) AS occasion_id,
@@ -159,7 +156,7 @@ def _effective(con: duckdb.DuckDBPyConnection, event_type: str) -> None:
         FROM versions v
         LEFT JOIN ev_{event_type} o ON o.subject_id = v.subject_id AND o.event_id = v.fact
         GROUP BY v.subject_id, v.fact
-    """)  # noqa: S608
+    """)
     con.execute(f"""
         CREATE TABLE e_{event_type} AS
         SELECT subject_id, {columns}, fact_id, event_ids, contested,
@@ -168,12 +165,10 @@ def _effective(con: duckdb.DuckDBPyConnection, event_type: str) -> None:
         FROM facts_{event_type}
         WHERE (SELECT occurred_until FROM study) IS NULL OR occurred IS NULL
            OR when_from(occurred) <= (SELECT occurred_until FROM study)
-    """)  # noqa: S608
+    """)
 
 
-_FACTS = " UNION ALL ".join(
-    f"SELECT subject_id, fact_id, event_ids, contested FROM e_{t}" for t in TYPES
-)
+_FACTS = " UNION ALL ".join(f"SELECT subject_id, fact_id, event_ids, contested FROM e_{t}" for t in TYPES)
 _DOUBTS = f"""
     CREATE TABLE effective_ids AS
     SELECT DISTINCT subject_id, unnest(event_ids) AS event_id FROM ({_FACTS});
@@ -202,4 +197,4 @@ _DOUBTS = f"""
     FROM (SELECT DISTINCT subject_id, event_id FROM corrections WHERE found)
     ANTI JOIN live USING (subject_id, event_id)
     ANTI JOIN withdrawn USING (subject_id, event_id);
-"""  # noqa: S608
+"""

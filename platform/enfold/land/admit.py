@@ -34,12 +34,12 @@ def admit(ledger: Ledger, event_type: str, rows: pa.Table) -> Admitted:
         SELECT source_row, event_id, {content_sql(event_type)} AS content,
                row_number() OVER (PARTITION BY event_id, content ORDER BY source_row) AS copy
         FROM staged
-    """)  # noqa: S608
+    """)
     con.execute(f"""
         CREATE TABLE known AS
         SELECT DISTINCT event_id, {content_sql(event_type)} AS content
         FROM stored SEMI JOIN staged USING (event_id)
-    """)  # noqa: S608
+    """)
     con.execute("""
         CREATE TABLE verdict AS
         SELECT i.*,
@@ -49,11 +49,14 @@ def admit(ledger: Ledger, event_type: str, rows: pa.Table) -> Admitted:
                EXISTS (FROM known k WHERE k.event_id = i.event_id) AS id_known
         FROM incoming i
     """)
-    counts = engine.one_row(con, """
+    counts = engine.one_row(
+        con,
+        """
         SELECT count(*) FILTER (NOT already AND NOT id_known), count(*) FILTER (already),
                count(*) FILTER (NOT already AND id_known)
         FROM verdict
-    """)
+    """,
+    )
     new = con.sql(
         "SELECT s.* FROM staged s SEMI JOIN (FROM verdict WHERE NOT already) v"
         " USING (source_row, event_id) ORDER BY s.source_row"

@@ -36,10 +36,8 @@ def checks(event_type: str) -> list[Check]:
     out = [c for f in [*fields, *schema.events()[event_type].fields] for c in _field_checks(f)]
     if event_type == "retraction":
         out.append(_missing("retracts"))
-    change = '(supersedes IS NOT NULL OR retracts IS NOT NULL) AND reason IS NULL'
-    out.append(
-        Check("reason", "no_reason", change, "a change needs a reason", "Fill the column `reason`.")
-    )
+    change = "(supersedes IS NOT NULL OR retracts IS NOT NULL) AND reason IS NULL"
+    out.append(Check("reason", "no_reason", change, "a change needs a reason", "Fill the column `reason`."))
     if event_type == "assessment":
         out += _instrument_checks()
     return out
@@ -48,7 +46,7 @@ def checks(event_type: str) -> list[Check]:
 def failures(con: duckdb.DuckDBPyConnection, event_type: str, staged: str) -> str:
     """Return SQL that lists the refusals of the staged rows: row, column, code, reason, remedy."""
     parts = [
-        f"SELECT source_row, {literal(c.column)} AS column_name, {literal(c.code)} AS code, "  # noqa: S608
+        f"SELECT source_row, {literal(c.column)} AS column_name, {literal(c.code)} AS code, "
         f"{literal(c.reason)} AS reason, {literal(c.remedy)} AS remedy FROM {staged} WHERE {c.bad}"
         for c in checks(event_type)
     ]
@@ -76,9 +74,7 @@ def typed(field: Field) -> str:
 
 
 def _missing(name: str) -> Check:
-    return Check(
-        name, "missing", f"{quote(name)} IS NULL", f"`{name}` is missing", f"Fill the column `{name}`."
-    )
+    return Check(name, "missing", f"{quote(name)} IS NULL", f"`{name}` is missing", f"Fill the column `{name}`.")
 
 
 def _field_checks(field: Field) -> list[Check]:
@@ -167,9 +163,7 @@ def _field_checks(field: Field) -> list[Check]:
 
 def _instrument_checks() -> list[Check]:
     names = ", ".join(literal(n) for n in schema.instruments())
-    pairs = ", ".join(
-        literal(f"{i.name}/{code}") for i in schema.instruments().values() for code in i.codes
-    )
+    pairs = ", ".join(literal(f"{i.name}/{code}") for i in schema.instruments().values() for code in i.codes)
     return [
         Check(
             "instrument",

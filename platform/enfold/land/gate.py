@@ -81,9 +81,7 @@ def _run(event_type: str, specs: list[dict[str, Any]], rows: pa.Table) -> list[d
     context.variables.progress_bars = {"globally": False}
     suite = gx.ExpectationSuite(
         name=event_type,
-        expectations=[
-            {"type": s["type"], "kwargs": s["kwargs"], "meta": s["meta"]} for s in specs
-        ],
+        expectations=[{"type": s["type"], "kwargs": s["kwargs"], "meta": s["meta"]} for s in specs],
     )
     needed = sorted({c for s in specs for c in s["meta"]["reads"]})
     frame = _frame(rows.select(needed))

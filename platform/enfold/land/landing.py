@@ -40,10 +40,7 @@ class Report:
         rows = self.mapped + sum(self.ignored.values()) + self.refused
         events = self.landed + self.already + self.conflicting
         if rows != self.rows or events != self.events:
-            msg = (
-                f"{self.source}: {self.rows} rows, {rows} accounted for; "
-                f"{self.events} events, {events} accounted for"
-            )
+            msg = f"{self.source}: {self.rows} rows, {rows} accounted for; {self.events} events, {events} accounted for"
             raise EnfoldError(msg, remedy="Nothing was landed; this is a defect of enfold.")
 
 
@@ -93,11 +90,7 @@ def land(
             report.conflicting += got.conflicting
             batches[event_type] = got.new
         report.check()
-        counts = {
-            k: v
-            for k, v in asdict(report).items()
-            if k not in {"refusals", "queries", "position", "source"}
-        }
+        counts = {k: v for k, v in asdict(report).items() if k not in {"refusals", "queries", "position", "source"}}
         return batches, {"reconciliation": counts, "suites": suites, "queries": queries}
 
     ledger = Ledger(study / "ledger")

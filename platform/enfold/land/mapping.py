@@ -22,11 +22,7 @@ from enfold.errors import UsageError
 from enfold.ledger.storage import sha256
 from enfold.shipped import shipped
 
-ENVELOPE_TARGETS = tuple(
-    n
-    for n in schema.envelope().names
-    if n not in {"source_file", "source_row", "schema_version"}
-)
+ENVELOPE_TARGETS = tuple(n for n in schema.envelope().names if n not in {"source_file", "source_row", "schema_version"})
 
 
 @dataclass(frozen=True)
@@ -80,9 +76,7 @@ def native(event_type: str, present: list[str]) -> Mapping:
     unknown = sorted(set(present) - known - {"source_row"})
     if unknown:
         msg = f"columns {', '.join(unknown)} are not part of `{event_type}`"
-        raise UsageError(
-            msg, remedy=f"Remove or rename them; see docs/reference/schemas.md#{event_type}."
-        )
+        raise UsageError(msg, remedy=f"Remove or rename them; see docs/reference/schemas.md#{event_type}.")
     fields = {n: n for n in present if n in known}
     rule = Rule(event_type, event_type, Condition(), (), fields)
     return Mapping(f"native/{event_type}", 1, sha256(f"native {event_type} 1".encode()), (rule,))
@@ -137,9 +131,7 @@ def parse(text: str, name: str) -> Mapping:
             )
         )
     ignore = tuple((s["name"], _condition(s)) for s in doc.get("ignore", []))
-    return Mapping(
-        name, doc["version"], sha256(text.encode()), tuple(rules), ignore, _columns(rules, ignore)
-    )
+    return Mapping(name, doc["version"], sha256(text.encode()), tuple(rules), ignore, _columns(rules, ignore))
 
 
 def target_sql(spec: Any) -> str:
@@ -174,9 +166,7 @@ def _list(values: list[str]) -> str:
 
 
 def _condition(spec: dict[str, Any]) -> Condition:
-    return Condition(
-        tuple(spec.get("present", ())), spec.get("equals", {}), spec.get("differs", {})
-    )
+    return Condition(tuple(spec.get("present", ())), spec.get("equals", {}), spec.get("differs", {}))
 
 
 def _columns(rules: list[Rule], ignore: tuple[tuple[str, Condition], ...]) -> tuple[str, ...]:

@@ -96,4 +96,4 @@ def _as_text(table: pa.Table) -> pa.Table:
         if pa.types.is_timestamp(field.type):
             text = f"nullif(strftime({name}, '%Y-%m-%dT%H:%M:%S'), '')"
         columns.append(f"{text} AS {name}")
-    return con.sql(f"SELECT {', '.join([*columns, ROW])} FROM source ORDER BY {ROW}").to_arrow_table()  # noqa: S608
+    return con.sql(f"SELECT {', '.join([*columns, ROW])} FROM source ORDER BY {ROW}").to_arrow_table()

@@ -66,7 +66,7 @@ def _classify(con: duckdb.DuckDBPyConnection, staged: Staged) -> None:
     con.execute(f"""
         CREATE TABLE fate AS
         SELECT {ROW}, ({any_rule}) AS mapped, {ignored} AS ignored FROM source
-    """)  # noqa: S608
+    """)
     (staged.mapped_rows,) = engine.one_row(con, "SELECT count(*) FROM fate WHERE mapped")
     staged.ignored = dict(
         con.execute(
@@ -74,9 +74,7 @@ def _classify(con: duckdb.DuckDBPyConnection, staged: Staged) -> None:
             " GROUP BY ignored ORDER BY ignored"
         ).fetchall()
     )
-    for (row,) in con.execute(
-        f"SELECT {ROW} FROM fate WHERE NOT mapped AND ignored IS NULL ORDER BY {ROW}"  # noqa: S608
-    ).fetchall():
+    for (row,) in con.execute(f"SELECT {ROW} FROM fate WHERE NOT mapped AND ignored IS NULL ORDER BY {ROW}").fetchall():
         staged.refused.append(
             {
                 "source_row": row,
@@ -107,34 +105,34 @@ def _stage_rule(
         CREATE TABLE {name} AS
         SELECT {", ".join(f"CAST({c.rsplit(' AS ', 1)[0]} AS VARCHAR) AS {c.rsplit(' AS ', 1)[1]}" for c in columns)},
                '1' AS schema_version, {ROW}, {_key_sql(key)} AS natural_key,
-               {_key_sql(rule.occasion_key) if rule.occasion_key else 'NULL'} AS occasion_natural
+               {_key_sql(rule.occasion_key) if rule.occasion_key else "NULL"} AS occasion_natural
         FROM source SEMI JOIN (SELECT {ROW} FROM fate WHERE mapped) USING ({ROW})
         WHERE {rule.when.sql()}
-    """)  # noqa: S608
+    """)
     con.execute(f"""
         UPDATE {name} SET event_id = CASE
             WHEN event_id IS NOT NULL THEN event_id
             WHEN supersedes IS NOT NULL OR retracts IS NOT NULL THEN NULL
             WHEN natural_key IS NULL THEN NULL
             ELSE {_uuid5(study_id, f"subject_id || '|{rule.emits}|{rule.name}|' || natural_key")} END
-    """)  # noqa: S608
+    """)
     if rule.emits == "assessment":
         # a correction inherits the occasion of what it corrects
         con.execute(f"""
             UPDATE {name} SET occasion_id = {_uuid5(study_id, _occasion_key(rule))}
             WHERE occasion_id IS NULL AND supersedes IS NULL
-        """)  # noqa: S608
+        """)
     extra = ""
     if staged.mapping.native:
         bad = "event_id IS NULL AND supersedes IS NULL AND retracts IS NULL"
         extra = (
-            f" UNION ALL SELECT {ROW}, 'event_id', 'missing', '`event_id` is missing',"  # noqa: S608
+            f" UNION ALL SELECT {ROW}, 'event_id', 'missing', '`event_id` is missing',"
             f" 'Fill the column `event_id`, or land through a mapping that declares a key.'"
             f" FROM {name} WHERE {bad}"
         )
     if "study_id" in rule.fields:
         extra += (
-            f" UNION ALL SELECT {ROW}, 'study_id', 'other_study', '`study_id` is another study',"  # noqa: S608
+            f" UNION ALL SELECT {ROW}, 'study_id', 'other_study', '`study_id` is another study',"
             f" 'Land it in that study.' FROM {name} WHERE study_id <> {literal(study_id)}"
         )
     query = check.failures(con, rule.emits, name) + extra
@@ -147,9 +145,7 @@ def _stage_rule(
     staged.refused.sort(key=lambda r: (r["source_row"], r["column_name"] or "", r["code"]))
 
 
-def _typed(
-    con: duckdb.DuckDBPyConnection, rule: Rule, name: str, source: Source
-) -> pa.Table:
+def _typed(con: duckdb.DuckDBPyConnection, rule: Rule, name: str, source: Source) -> pa.Table:
     columns = []
     for f in [*schema.envelope().fields, *schema.events()[rule.emits].fields]:
         if f.name == "source_file":
@@ -159,7 +155,7 @@ def _typed(
         else:
             columns.append(f"{check.typed(f)} AS {quote(f.name)}")
     table = con.sql(
-        f"SELECT {', '.join(columns)} FROM {name} ANTI JOIN bad USING ({ROW}) ORDER BY {ROW}"  # noqa: S608
+        f"SELECT {', '.join(columns)} FROM {name} ANTI JOIN bad USING ({ROW}) ORDER BY {ROW}"
     ).to_arrow_table()
     return _change_ids(table, rule.emits).cast(schema.event_arrow(rule.emits))
 
@@ -190,24 +186,21 @@ def _refuse_ambiguous_keys(con: duckdb.DuckDBPyConnection, staged: Staged) -> No
         clash = con.execute(f"""
             SELECT event_id, list_sort(list({ROW})) AS rows FROM landed GROUP BY event_id
             HAVING count(DISTINCT {content_sql(event_type)}) > 1 ORDER BY event_id
-        """).fetchall()  # noqa: S608
+        """).fetchall()
         con.unregister("landed")
         if clash:
             msg = (
                 f"{staged.source.name}: {len(clash)} event ids or natural keys stand for different"
                 f" content; first: {clash[0][0]} in rows {', '.join(map(str, clash[0][1][:5]))}"
             )
-            raise ConflictError(
-                msg, remedy="Nothing was landed. Declare a key that is unique, or mend the file."
-            )
+            raise ConflictError(msg, remedy="Nothing was landed. Declare a key that is unique, or mend the file.")
 
 
 def _occasion_key(rule: Rule) -> str:
     if rule.occasion_key:
         return "subject_id || '|occasion|' || instrument || '|' || occasion_natural"
     return (
-        "subject_id || '|occasion|' || instrument || '|' || coalesce(visit_id, '~') || '|'"
-        " || coalesce(occurred, '~')"
+        "subject_id || '|occasion|' || instrument || '|' || coalesce(visit_id, '~') || '|' || coalesce(occurred, '~')"
     )
 
 

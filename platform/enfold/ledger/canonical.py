@@ -33,9 +33,7 @@ def form(fields: Iterable[Field], alias: str = "") -> str:
 
 def content_fields(event_type: str) -> list[Field]:
     """Return the fields that make up the content of an event, in canonical order."""
-    return [f for f in schema.envelope().fields if f.content] + list(
-        schema.events()[event_type].fields
-    )
+    return [f for f in schema.envelope().fields if f.content] + list(schema.events()[event_type].fields)
 
 
 def content_sql(event_type: str, alias: str = "") -> str:
@@ -52,9 +50,7 @@ def commitment_sql(event_type: str, alias: str = "") -> str:
 def leaf_sql(event_type: str, alias: str = "") -> str:
     """Return the Merkle leaf of one event: type, envelope and the commitment to its body."""
     envelope = form(schema.envelope().fields, alias)
-    return (
-        f"sha256('leaf:{_piece(event_type)}' || {envelope} || {commitment_sql(event_type, alias)})"
-    )
+    return f"sha256('leaf:{_piece(event_type)}' || {envelope} || {commitment_sql(event_type, alias)})"
 
 
 def canonical_text(kind: str, value: object) -> str:

@@ -121,6 +121,4 @@ def read_manifest(ledger: Path, commit: Commit) -> list[Segment]:
 
 
 def _json(body: dict[str, Any]) -> bytes:
-    return json.dumps(
-        body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()

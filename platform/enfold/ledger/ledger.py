@@ -1,5 +1,6 @@
 """The ledger: open it, append to it, read what a cut may see."""
 
+import contextlib
 import datetime as dt
 import json
 import secrets
@@ -174,10 +175,8 @@ class Ledger:
         digest = storage.sha256(data)
         path = self.path / "schemas" / f"{digest[:16]}.json"
         if not path.exists():
-            try:
+            with contextlib.suppress(FileExistsError):
                 storage.create(path, data)
-            except FileExistsError:
-                pass
         return digest
 
 

@@ -36,7 +36,7 @@ def prepare(event_type: str, rows: pa.Table, position: int) -> pa.Table:
         SELECT {names}, {canonical.slot_sql()} AS slot, CAST({position:d} AS BIGINT) AS position, salt
         FROM rows
         ORDER BY slot, subject_id, event_id, {canonical.content_sql(event_type)}
-    """  # noqa: S608 - built from schema names only
+    """
     return con.sql(query).to_arrow_table().cast(stored_schema(event_type))
 
 
@@ -55,9 +55,7 @@ def encode(event_type: str, rows: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def decode(
-    data: bytes, slots: tuple[int, int] | None = None, columns: list[str] | None = None
-) -> pa.Table:
+def decode(data: bytes, slots: tuple[int, int] | None = None, columns: list[str] | None = None) -> pa.Table:
     """Return the rows of a verified segment whose slot lies in [from, until)."""
     file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
     if slots is None:
@@ -72,9 +70,7 @@ def decode(
     slot = table.column("slot")
     import pyarrow.compute as pc
 
-    return table.filter(
-        pc.and_(pc.greater_equal(slot, slots[0]), pc.less(slot, slots[1]))
-    )
+    return table.filter(pc.and_(pc.greater_equal(slot, slots[0]), pc.less(slot, slots[1])))
 
 
 FAN_OUT = 1024
@@ -90,11 +86,9 @@ def content_root(batches: dict[str, pa.Table]) -> str:
     con.execute("CREATE TABLE leaves (leaf VARCHAR)")
     for event_type, rows in sorted(batches.items()):
         con.register("rows", rows)
-        con.execute(f"INSERT INTO leaves SELECT {canonical.leaf_sql(event_type)} FROM rows")  # noqa: S608
+        con.execute(f"INSERT INTO leaves SELECT {canonical.leaf_sql(event_type)} FROM rows")
         con.unregister("rows")
-    con.execute(
-        "CREATE TABLE level AS SELECT leaf AS node, row_number() OVER (ORDER BY leaf) - 1 AS n FROM leaves"
-    )
+    con.execute("CREATE TABLE level AS SELECT leaf AS node, row_number() OVER (ORDER BY leaf) - 1 AS n FROM leaves")
     count = engine.one_row(con, "SELECT count(*) FROM level")[0]
     if count == 0:
         return str(engine.one_row(con, "SELECT sha256('empty')")[0])
@@ -103,7 +97,6 @@ def content_root(batches: dict[str, pa.Table]) -> str:
             CREATE OR REPLACE TABLE level AS
             SELECT sha256('node:' || string_agg(node, '' ORDER BY n)) AS node, n // {FAN_OUT} AS n
             FROM level GROUP BY n // {FAN_OUT}
-        """)  # noqa: S608
+        """)
         count = engine.one_row(con, "SELECT count(*) FROM level")[0]
     return str(engine.one_row(con, "SELECT sha256('root:' || node) FROM level")[0])
-

@@ -74,7 +74,7 @@ def _count(con: duckdb.DuckDBPyConnection, query: str) -> int:
 
 def _levels(con: duckdb.DuckDBPyConnection, column: str) -> dict[str, int]:
     query = (
-        f"SELECT coalesce({column}, 'unknown') AS level, count(*) FROM subjects"  # noqa: S608
+        f"SELECT coalesce({column}, 'unknown') AS level, count(*) FROM subjects"
         " WHERE infusion_date IS NOT NULL GROUP BY level ORDER BY level"
     )
     return dict(con.execute(query).fetchall())
@@ -144,7 +144,7 @@ def _months(con: duckdb.DuckDBPyConnection, alias: str) -> dict[str, Any]:
 
 def _medians(con: duckdb.DuckDBPyConnection, column: str) -> dict[str, Any]:
     rows = con.execute(
-        f"SELECT coalesce(s.{column}, 'unknown'), v.value_number FROM verdicts v"  # noqa: S608
+        f"SELECT coalesce(s.{column}, 'unknown'), v.value_number FROM verdicts v"
         " JOIN subjects s USING (study_id, subject_id)"
         " WHERE v.alias = 'expansion' AND v.criterion = 'cmax' AND v.period = 1 AND v.value_number IS NOT NULL"
     ).fetchall()

@@ -24,7 +24,7 @@ def slot_digests(table: schema.Table, rows: pa.Table) -> dict[int, str]:
         SELECT {slot_sql()} AS slot, sha256(string_agg(line, '|' ORDER BY line)) FROM (
             SELECT study_id, subject_id, {form(fields)} AS line FROM rows)
         GROUP BY slot
-    """).fetchall()  # noqa: S608
+    """).fetchall()
     return {int(slot): str(digest) for slot, digest in found}
 
 

@@ -72,14 +72,9 @@ def work(job: Job, shard: Shard) -> dict[str, Any]:
     return summary
 
 
-def read_events(
-    ledger: Ledger, cut: Cut, slots: tuple[int, int] | None = None
-) -> dict[str, pa.Table]:
+def read_events(ledger: Ledger, cut: Cut, slots: tuple[int, int] | None = None) -> dict[str, pa.Table]:
     """Return the events that a cut sees by position and recorded time, files verified."""
-    return {
-        t: _recorded(ledger.read(t, upto=cut.position, slots=slots), ledger, cut)
-        for t in schema.events()
-    }
+    return {t: _recorded(ledger.read(t, upto=cut.position, slots=slots), ledger, cut) for t in schema.events()}
 
 
 def _recorded(rows: pa.Table, ledger: Ledger, cut: Cut) -> pa.Table:

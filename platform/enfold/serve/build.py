@@ -25,15 +25,16 @@ def build(folder: Path, run: str) -> Path:
     con.execute("SET TimeZone = 'UTC'")
     for name, table in {**schema.state(), **schema.results()}.items():
         parts = [
-            pq.read_table(source / name / f"{s}.parquet", page_checksum_verification=True)
-            for s in manifest["shards"]
+            pq.read_table(source / name / f"{s}.parquet", page_checksum_verification=True) for s in manifest["shards"]
         ]
         con.register("part", pa.concat_tables(parts) if parts else table.arrow().empty_table())
         order = ", ".join(f'"{k}"' for k in table.key)
-        con.execute(f'CREATE TABLE "{name}" AS SELECT * FROM part ORDER BY {order}')  # noqa: S608
+        con.execute(f'CREATE TABLE "{name}" AS SELECT * FROM part ORDER BY {order}')
         con.unregister("part")
         con.execute(f"COMMENT ON TABLE \"{name}\" IS '{table.about.replace(chr(39), chr(39) * 2)}'")
-    con.register("info", pa.table({"key": list(manifest["pins"]), "value": [json.dumps(v) for v in manifest["pins"].values()]}))
+    con.register(
+        "info", pa.table({"key": list(manifest["pins"]), "value": [json.dumps(v) for v in manifest["pins"].values()]})
+    )
     con.execute("CREATE TABLE run_pins AS SELECT * FROM info")
     for view in shipped_names("serve/views", ".sql"):
         con.execute(package_file(f"serve/views/{view}"))

@@ -57,9 +57,7 @@ class Patient:
 
     def missed(self, visit: str) -> bool:
         """Return whether a visit was missed."""
-        return (self.kind == "absent" and visit in {"W8", "W24"}) or (
-            self.index in {1, 13} and visit == "W8"
-        )
+        return (self.kind == "absent" and visit in {"W8", "W24"}) or (self.index in {1, 13} and visit == "W8")
 
 
 def patients() -> list[Patient]:

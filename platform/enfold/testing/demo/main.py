@@ -46,7 +46,7 @@ def main() -> int:
             return code
         print(flush=True)
     print("Try next:")
-    print(f"  .venv/bin/enfold sql {study} \"SELECT * FROM adsl LIMIT 5\"")
+    print(f'  .venv/bin/enfold sql {study} "SELECT * FROM adsl LIMIT 5"')
     print(f"  .venv/bin/enfold explain {study} sri4 --subject DEMO-022 --visit W12")
     print(f"  .venv/bin/enfold verify {study}")
     return 0

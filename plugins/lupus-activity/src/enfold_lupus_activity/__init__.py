@@ -6,8 +6,7 @@ from importlib.resources import files
 from enfold.contract import Declaration, Derivation, Parameters, SqlRule, hookimpl
 
 SLEDAI_2K = (
-    "Gladman DD, Ibanez D, Urowitz MB. J Rheumatol 2002;29:288-91; 30-day window: "
-    "Touma Z et al. Lupus 2010;19:49-51"
+    "Gladman DD, Ibanez D, Urowitz MB. J Rheumatol 2002;29:288-91; 30-day window: Touma Z et al. Lupus 2010;19:49-51"
 )
 
 
@@ -45,8 +44,18 @@ sledai_items = Derivation(
     grain="visit",
     reads={
         "occasions": ("occasion_id", "instrument", "visit_id", "chosen", "until_at", "infusion_day"),
-        "findings": ("occasion_id", "instrument", "item", "value_code", "known", "contested",
-                     "attribution", "until_at", "event_ids", "finding_id"),
+        "findings": (
+            "occasion_id",
+            "instrument",
+            "item",
+            "value_code",
+            "known",
+            "contested",
+            "attribution",
+            "until_at",
+            "event_ids",
+            "finding_id",
+        ),
     },
     instruments=("SLEDAI2K",),
     rule=_sql("sledai_items"),
@@ -69,8 +78,7 @@ bilag_change = Derivation(
     grain="visit",
     reads={
         "occasions": ("occasion_id", "instrument", "visit_id", "chosen", "baseline_for", "until_at"),
-        "findings": ("occasion_id", "instrument", "item", "value_code", "known", "until_at",
-                     "event_ids"),
+        "findings": ("occasion_id", "instrument", "item", "value_code", "known", "until_at", "event_ids"),
     },
     instruments=("BILAG2004",),
     rule=_sql("bilag_change"),
@@ -82,8 +90,7 @@ pga = Derivation(
     grain="visit",
     reads={
         "occasions": ("occasion_id", "instrument", "visit_id", "chosen", "until_at"),
-        "findings": ("occasion_id", "instrument", "item", "value_number", "known", "until_at",
-                     "event_ids"),
+        "findings": ("occasion_id", "instrument", "item", "value_number", "known", "until_at", "event_ids"),
     },
     instruments=("PGA",),
     rule=_sql("pga"),
@@ -95,9 +102,21 @@ prednisone = Derivation(
     grain="visit",
     reads={
         "visits": ("visit_id", "date"),
-        "exposures": ("drug_class", "route", "role", "every_n_days", "from_date", "from_at",
-                      "until_date", "ongoing", "frequency", "contested",
-                      "prednisone_units_per_dosing_day", "from_latest", "event_ids"),
+        "exposures": (
+            "drug_class",
+            "route",
+            "role",
+            "every_n_days",
+            "from_date",
+            "from_at",
+            "until_date",
+            "ongoing",
+            "frequency",
+            "contested",
+            "prednisone_units_per_dosing_day",
+            "from_latest",
+            "event_ids",
+        ),
         "coverage": ("data_kind", "from_date", "until_date", "event_ids"),
     },
     rule=_sql("prednisone"),
@@ -110,9 +129,23 @@ background = Derivation(
     grain="visit",
     reads={
         "visits": ("visit_id", "date"),
-        "exposures": ("exposure_id", "substance", "drug_class", "role", "indication", "dose",
-                      "unit", "every_n_days", "doses_per_dosing_day", "from_date", "until_date",
-                      "ongoing", "change_reason", "contested", "event_ids"),
+        "exposures": (
+            "exposure_id",
+            "substance",
+            "drug_class",
+            "role",
+            "indication",
+            "dose",
+            "unit",
+            "every_n_days",
+            "doses_per_dosing_day",
+            "from_date",
+            "until_date",
+            "ongoing",
+            "change_reason",
+            "contested",
+            "event_ids",
+        ),
         "coverage": ("data_kind", "from_date", "until_date", "event_ids"),
     },
     rule=_sql("background"),
