@@ -37,7 +37,13 @@ def validate(event_type: str, rows: pa.Table) -> Outcome:
     text = path.read_text("utf-8")
     suite = json.loads(text)
     outcome = Outcome(suite=sha256(text.encode()))
-    results = _run(event_type, suite["expectations"], rows)
+    try:
+        results = _run(event_type, suite["expectations"], rows)
+    except EnfoldError:
+        raise
+    except Exception as error:  # its stack says nothing to a user
+        msg = f"the suite of {event_type} could not be run: {type(error).__name__}"
+        raise EnfoldError(msg, remedy=f"Nothing was landed; mend expectations/{event_type}.json.") from error
     ids = rows.column("event_id").to_pylist()
     lines = rows.column("source_row").to_pylist()
     for spec, result in zip(suite["expectations"], results, strict=True):

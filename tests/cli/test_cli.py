@@ -1,0 +1,142 @@
+"""Verbs, exit codes and output formats, as a user meets them."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from enfold.cli.main import VERBS
+from enfold.cli.main import main as enfold
+from enfold.errors import EXIT_CODES, EnfoldError
+
+
+def subclasses(cls: type[EnfoldError]) -> list[type[EnfoldError]]:
+    return [cls, *(s for c in cls.__subclasses__() for s in subclasses(c))]
+
+
+def test_every_error_has_a_documented_exit_code() -> None:
+    assert {c.exit_code for c in subclasses(EnfoldError)} | {0} == set(EXIT_CODES)
+
+
+def test_help_names_every_verb_and_code(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        enfold(["--help"])
+    text = capsys.readouterr().out
+    assert stop.value.code == 0
+    assert all(v in text for v in VERBS)
+    assert all(str(c) in text for c in EXIT_CODES)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom enfold.cli.main import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "heavy = {'duckdb', 'pyarrow', 'apache_beam', 'great_expectations', 'pandas'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def test_sql_loads_neither_beam_nor_great_expectations(demo: Path) -> None:
+    code = (
+        "import sys\nfrom enfold.cli.main import main\n"
+        f"main(['sql', {str(demo)!r}, 'SELECT 1'])\n"
+        "heavy = {'apache_beam', 'great_expectations', 'pandas'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def test_usage_errors_exit_with_2(tmp_path: Path, demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert enfold(["run", str(tmp_path / "nowhere")]) == 2
+    assert "enfold init" in capsys.readouterr().err
+    assert enfold(["sql", str(demo), "SELEC 1"]) == 2
+    assert enfold(["init", str(tmp_path / "s"), str(tmp_path / "no.toml")]) == 2
+    assert enfold(["land", str(demo), str(tmp_path / "colours.csv")]) == 2
+    assert enfold(["run", str(demo), "--occurred-until", "yesterday"]) == 2
+    assert enfold(["explain", str(demo), "sri4", "--subject", "NOBODY"]) == 2
+
+
+def test_refused_records_exit_with_3_and_say_where(
+    demo_copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "visit.csv"
+    path.write_text(
+        "event_id,subject_id,occurred,status\nx1,DEMO-001,2025-01-01,held\nx2,DEMO-001,2025-01-01,perhaps\n"
+    )
+    assert enfold(["land", str(demo_copy), str(path)]) == 3
+    out = capsys.readouterr().out
+    assert "1 refused" in out
+    assert "row 2, column status" in out
+    assert "perhaps" not in out
+
+
+def test_integrity_errors_exit_with_4(demo_copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert enfold(["verify", str(demo_copy)]) == 0
+    path = next((demo_copy / "ledger" / "segments").rglob("*.parquet"))
+    path.write_bytes(path.read_bytes()[:-1])
+    assert enfold(["verify", str(demo_copy)]) == 4
+    assert enfold(["run", str(demo_copy)]) == 4
+    assert path.name in capsys.readouterr().err
+
+
+def test_a_missing_plugin_exits_with_6_and_the_others_stand(demo_copy: Path, tmp_path: Path) -> None:
+    text = (demo_copy / "study.toml").read_text().replace('"enfold-crs"', '"enfold-nowhere"')
+    path = tmp_path / "study.toml"
+    path.write_text(text)
+    assert enfold(["land", str(demo_copy), str(path)]) == 0
+    assert enfold(["run", str(demo_copy)]) == 6
+    assert enfold(["report", str(demo_copy)]) == 0
+
+
+def test_sql_formats_carry_the_same_answer(demo: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    query = "SELECT subject_id, status FROM subjects ORDER BY 1 LIMIT 3"
+    answers = []
+    enfold(["sql", str(demo), query, "--format", "csv"])
+    answers.append(list(csv.DictReader(io.StringIO(capsysbinary.readouterr().out.decode()))))
+    enfold(["sql", str(demo), query, "--json"])
+    answers.append(json.loads(capsysbinary.readouterr().out))
+    enfold(["sql", str(demo), query, "--format", "arrow"])
+    answers.append(pa.ipc.open_stream(capsysbinary.readouterr().out).read_all().to_pylist())
+    assert answers[0] == answers[1] == answers[2]
+    assert len(answers[0]) == 3
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "CREATE TABLE x (a INT)",
+        "DELETE FROM verdicts",
+        "COPY subjects TO '/tmp/enfold-leak.csv'",
+        "SELECT * FROM read_csv('/etc/passwd')",
+    ],
+)
+def test_sql_can_neither_write_nor_leave_the_file(demo: Path, query: str) -> None:
+    assert enfold(["sql", str(demo), query]) == 2
+
+
+def test_explain_leads_from_a_verdict_to_source_rows(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert enfold(["explain", str(demo), "doris", "--subject", "DEMO-001", "--visit", "W12", "--json"]) == 0
+    found = {c["criterion"]: c for c in json.loads(capsys.readouterr().out)}
+    (event,) = found["pga"]["events"]
+    rows = list(csv.DictReader((demo.parent / "incoming" / event["source_file"]).open()))
+    assert rows[event["source_row"] - 1]["event_id"] == event["event_id"]
+
+
+def test_report_json_has_a_field_per_figure(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert enfold(["report", str(demo), "--json"]) == 0
+    assert {"sri4", "lldas", "doris", "crs", "icans", "relapse", "follow_up_months"} <= set(
+        json.loads(capsys.readouterr().out)
+    )
+
+
+def test_plugin_list_names_what_is_offered(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert enfold(["plugin", "list", str(demo), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {"sri", "lldas", "doris", "crs", "icans", "relapse", "expansion"} <= {o["id"] for o in found["offered"]}
+    assert found["failures"] == []
