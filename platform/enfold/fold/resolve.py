@@ -3,8 +3,9 @@
 - A correction replaces what it supersedes; a retraction withdraws its target and with it the
   corrections of that target. Retracting a correction lets what it replaced stand again;
   retracting a retraction reinstates its target.
-- One standing version: it is the fact. Several, or one id with different content: the fact is
-  contested; it keeps what its versions agree on, and everything else is unknown.
+- One standing version: it is the fact. Several that say the same: they agree. Several that do not,
+  or one id with different content: the fact is contested; it keeps what its versions agree on, and
+  everything else is unknown.
 - A change whose target is not visible is pending: it counts for nothing and is a data finding.
 
 Only the bounds of ledger position and recorded time decide what is visible here; the bound in
@@ -14,7 +15,7 @@ clinical time applies to what stands, so nothing corrected past it comes back.
 import duckdb
 
 from enfold import schema
-from enfold.ledger.canonical import content_sql
+from enfold.ledger.canonical import content_fields, form
 
 ENVELOPE = ("study_id", "occasion_id", "visit_id", "occurred")
 TYPES = tuple(t for t in schema.events() if t != "retraction")
@@ -136,11 +137,12 @@ def _effective(con: duckdb.DuckDBPyConnection, event_type: str) -> None:
         ANTI JOIN linked l ON l.subject_id = v.subject_id AND l.event_id = v.event_id
         ANTI JOIN doubles d ON d.subject_id = v.subject_id AND d.event_id = v.event_id
     """)
-    # versions of one fact that stand, one row per distinct content
+    # versions of one fact that stand; what they say decides whether they agree, not what they replace
+    says = [f for f in content_fields(event_type) if f.name not in {"supersedes", "retracts"}]
     con.execute(f"""
         CREATE OR REPLACE TABLE versions AS
-        SELECT DISTINCT ON (v.subject_id, fact, content) v.*, coalesce(t.fact_id, v.event_id) AS fact,
-               {content_sql(event_type, "v")} AS content
+        SELECT DISTINCT ON (v.subject_id, fact, v.event_id, said) v.*, coalesce(t.fact_id, v.event_id) AS fact,
+               {form(says, "v")} AS said
         FROM ev_{event_type} v
         LEFT JOIN tips t ON t.subject_id = v.subject_id AND t.event_id = v.event_id
         LEFT JOIN linked l ON l.subject_id = v.subject_id AND l.event_id = v.event_id
@@ -152,7 +154,7 @@ def _effective(con: duckdb.DuckDBPyConnection, event_type: str) -> None:
         SELECT v.subject_id, {agreed}, coalesce(min(v.occasion_id), min(o.occasion_id)) AS occasion_id,
                {agreed_body + "," if agreed_body else ""}
                v.fact AS fact_id, list_sort(list_distinct(list(v.event_id))) AS event_ids,
-               count(DISTINCT v.content) > 1 AS contested
+               count(DISTINCT v.said) > 1 AS contested
         FROM versions v
         LEFT JOIN ev_{event_type} o ON o.subject_id = v.subject_id AND o.event_id = v.fact
         GROUP BY v.subject_id, v.fact
