@@ -12,7 +12,10 @@ ENVELOPE = {"study_id", "subject_id", "event_id", "occasion_id", "visit_id", "oc
 HOW = {"recorded_at", "source_system", "source_file", "source_row", "author", "reason", "position"}
 ZONE = ZoneInfo("Europe/Berlin")
 COMPLETE_WITH_ANY = {"PGA"}
-ITEMS = {"PGA": ["PGA_0_3", "PGA_0_10", "PGA_0_100"], "BILAG2004": "CONST MUCO NEURO MSK CARDIO GI OPHTH RENAL HAEM".split()}
+ITEMS = {
+    "PGA": ["PGA_0_3", "PGA_0_10", "PGA_0_100"],
+    "BILAG2004": ["CONST", "MUCO", "NEURO", "MSK", "CARDIO", "GI", "OPHTH", "RENAL", "HAEM"],
+}
 WINDOWS = {"BL": (-60, -4, -7), "W4": (1, 56, 28), "W12": (56, 112, 84)}
 FACTOR = {"prednisolone": Decimal(60000), "dexamethasone": Decimal(400000), "hydrocortisone": Decimal(15000)}
 PER_DAY = {"daily": (1, 1), "twice_daily": (1, 2), "every_2_days": (2, 1), "once": (None, 1)}
@@ -49,7 +52,11 @@ def interval(text: str | None) -> tuple[dt.datetime, dt.datetime, dt.date | None
 
 def content(e: Event) -> tuple[Any, ...]:
     return tuple(
-        sorted((k, str(sorted(v) if isinstance(v, list) else v)) for k, v in e.items() if v is not None and k not in HOW | {"event_id", "supersedes", "retracts"})
+        sorted(
+            (k, str(sorted(v) if isinstance(v, list) else v))
+            for k, v in e.items()
+            if v is not None and k not in HOW | {"event_id", "supersedes", "retracts"}
+        )
     )
 
 
@@ -199,7 +206,10 @@ def findings(facts: list[Event], start: Any, anchor: Any) -> dict[str, Any]:
             times = [m["time"][0] for m in good if m["time"]]
             top = max(times) if times else None
             last = [m for m in good if (m["time"][0] if m["time"] else None) == top]
-            clash = len({(m.get("value_number"), m.get("value_code"), m.get("value_text"), m.get("unit")) for m in last}) > 1
+            clash = (
+                len({(m.get("value_number"), m.get("value_code"), m.get("value_text"), m.get("unit")) for m in last})
+                > 1
+            )
             for m in records:
                 here = m in good and not clash
                 rows[m["fact_id"]] = {"known": here, "number": m.get("value_number") if here else None,
@@ -216,7 +226,12 @@ def findings(facts: list[Event], start: Any, anchor: Any) -> dict[str, Any]:
             complete[key] = all(i in have for i in ITEMS[key[1]])
         dates = [m["time"][2] for m in members if m["time"] and m["time"][2]]
         place[key] = max(dates) if dates else None
-    return {"rows": rows, "complete": complete, "visits": visits(forms, place, start), "baseline": base(forms, place, complete, anchor)}
+    return {
+        "rows": rows,
+        "complete": complete,
+        "visits": visits(forms, place, start),
+        "baseline": base(forms, place, complete, anchor),
+    }
 
 
 def known(f: Event) -> bool:

@@ -41,7 +41,12 @@ def history(seed: int) -> list[Event]:
         return event
 
     if rng.random() < 0.9:
-        add("infusion", product="car", role="study_product", occurred=f"2026-03-{rng.randint(1, 28):02d}" + rng.choice(["", "T10:00"]))
+        add(
+            "infusion",
+            product="car",
+            role="study_product",
+            occurred=f"2026-03-{rng.randint(1, 28):02d}" + rng.choice(["", "T10:00"]),
+        )
     if rng.random() < 0.6:
         add("infusion", product="flu", role="lymphodepletion", occurred=f"2026-02-{rng.randint(20, 28):02d}")
     for n in range(rng.randint(2, 5)):  # forms, some twice in one window
@@ -50,7 +55,7 @@ def history(seed: int) -> list[Event]:
         for item in rng.sample(["PGA_0_3", "PGA_0_10"], rng.choice([1, 1, 2])):
             add("assessment", occasion_id=f"o{n}", visit_id=visit, occurred=stamp, instrument="PGA", item=item,
                 value_number=rng.choice([Decimal("1.20"), Decimal("0.5"), Decimal("7"), None, Decimal("2")]))  # fmt: skip
-        for item in "CONST MUCO NEURO MSK CARDIO GI OPHTH RENAL HAEM".split():
+        for item in ["CONST", "MUCO", "NEURO", "MSK", "CARDIO", "GI", "OPHTH", "RENAL", "HAEM"]:
             if rng.random() < 0.97:
                 add("assessment", occasion_id=f"o{n}", visit_id=visit, occurred=stamp, instrument="BILAG2004", item=item,
                     value_code=rng.choice("ABCDE"), not_done=rng.choice([None] * 60 + [True]))  # fmt: skip
@@ -126,13 +131,24 @@ def compared(state: dict[str, pa.Table], subject: str) -> dict[str, Any]:
         "contested": {d["subject_ref"] for d in doubts if d["code"] == "contested"},
         "infusion_date": who["infusion_date"],
         "coverage": {(c["data_kind"], c["from_at"], c["until_at"]) for c in of["coverage"]},
-        "exposures": {e["exposure_id"]: e["prednisone_units_per_dosing_day"] for e in of["exposures"] if e["kind"] == "medication"},
-        "emergent": {o["occurrence_id"]: o["treatment_emergent"] for o in of["occurrences"] if o["kind"] == "adverse_event"},
+        "exposures": {
+            e["exposure_id"]: e["prednisone_units_per_dosing_day"] for e in of["exposures"] if e["kind"] == "medication"
+        },
+        "emergent": {
+            o["occurrence_id"]: o["treatment_emergent"] for o in of["occurrences"] if o["kind"] == "adverse_event"
+        },
         "findings": {
-            "rows": {r["finding_id"]: {"known": r["known"], "number": r["value_number"], "code": r["value_code"]} for r in rows},
+            "rows": {
+                r["finding_id"]: {"known": r["known"], "number": r["value_number"], "code": r["value_code"]}
+                for r in rows
+            },
             "complete": {(o["occasion_id"], o["instrument"]): o["complete"] for o in of["occasions"]},
             "visits": {(o["occasion_id"], o["instrument"]): (o["visit_id"], o["chosen"]) for o in of["occasions"]},
-            "baseline": {(o["occasion_id"], o["instrument"]) for o in of["occasions"] if o["baseline_for"] in {"efficacy", "both"}},
+            "baseline": {
+                (o["occasion_id"], o["instrument"])
+                for o in of["occasions"]
+                if o["baseline_for"] in {"efficacy", "both"}
+            },
         },
     }
 
@@ -153,7 +169,9 @@ def test_histories_are_rich_enough(histories: dict[str, list[Event]]) -> None:
         expected = fold_subject(events)
         seen["corrections"] += any(e.get("supersedes") for e in events)
         seen["contested facts"] += bool(expected["contested"])
-        instants = Counter((e.get("occasion_id"), e.get("item"), e["occurred"]) for e in events if e["event_type"] == "assessment")
+        instants = Counter(
+            (e.get("occasion_id"), e.get("item"), e["occurred"]) for e in events if e["event_type"] == "assessment"
+        )
         seen["ties"] += any(n > 1 for n in instants.values())
         kinds = Counter(k for k, *_ in expected["coverage"])
         seen["gaps"] += any(n > 1 for n in kinds.values())
@@ -167,7 +185,10 @@ def test_both_folds_agree_on_every_history(histories: dict[str, list[Event]], fo
     split = {name: by_subject(rows) for name, rows in folded.items()}
     for subject, events in histories.items():
         expected = fold_subject(events)
-        only = {name: pa.Table.from_pylist(rows.get(subject, []), schema=folded[name].schema) for name, rows in split.items()}
+        only = {
+            name: pa.Table.from_pylist(rows.get(subject, []), schema=folded[name].schema)
+            for name, rows in split.items()
+        }
         found = compared(only, subject)
         for part, value in expected.items():
             if isinstance(value, dict):

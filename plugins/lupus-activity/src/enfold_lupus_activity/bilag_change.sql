@@ -17,10 +17,10 @@ paired AS (
 ),
 judged AS (
     SELECT *,
-           CASE WHEN coalesce(impossible, false) THEN NULL
+           CASE WHEN grade IS NULL OR coalesce(impossible, false) THEN NULL
                 WHEN grade <> 'A' THEN false
                 WHEN reference IS NULL THEN NULL ELSE reference <> 'A' END AS new_a,
-           CASE WHEN coalesce(impossible, false) THEN NULL
+           CASE WHEN grade IS NULL OR coalesce(impossible, false) THEN NULL
                 WHEN grade <> 'B' THEN false
                 WHEN reference IS NULL THEN NULL ELSE reference IN ('C', 'D', 'E') END AS new_b
     FROM paired

@@ -1,0 +1,81 @@
+"""The README's tour, executed as printed; and that documentation links lead somewhere."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from enfold.testing.demo.main import main as make_demo
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+TOUR = README[README.index("## Five minutes") : README.index("## What is where")]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder like a clone after `make demo`: .venv/bin and .demo stand in it."""
+    folder = tmp_path_factory.mktemp("clone")
+    (folder / ".venv").mkdir()
+    (folder / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+    argv = sys.argv
+    sys.argv = ["demo", str(folder / ".demo")]
+    try:
+        assert make_demo() == 0
+    finally:
+        sys.argv = argv
+    return folder
+
+
+def test_the_tour_runs_and_says_what_it_prints(place: Path) -> None:
+    outputs = []
+    for kind, block in re.findall(r"```(sh|console|python)\n(.*?)```", TOUR, re.S):
+        if kind == "python":
+            command = [sys.executable, "-c", block]
+            expected = ""
+        elif kind == "console":
+            first, expected = block.split("\n", 1)
+            command = ["bash", "-ec", first.removeprefix("$ ")]
+        else:
+            command, expected = ["bash", "-ec", block], ""
+        done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (block, done.stderr)
+        if expected:
+            assert done.stdout.replace("\r\n", "\n") == expected
+        outputs.append(done.stdout)
+    tour = "\n".join(outputs)
+    assert "6/22" in tour  # one DORIS responder fewer, as the text says
+    assert "intact" in tour
+
+
+def test_set_up_is_two_commands_of_the_makefile() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    named = set(re.findall(r"make ([a-z-]+)", README))
+    assert {"demo", "test"} <= named <= targets
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")) + [ROOT / "README.md"], ids=lambda p: p.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#]+)", page.read_text("utf-8")):
+        assert (page.parent / link).exists(), link
+
+
+def test_the_example_plugin_of_the_documentation_is_a_declaration() -> None:
+    text = (ROOT / "docs" / "how-to" / "write-a-plugin.md").read_text("utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    scope: dict[str, object] = {}
+    exec(block, scope)
+    assert scope["enfold_declarations"]()[0].id == "low_pga"  # type: ignore[operator]
+
+
+def test_every_data_finding_code_is_documented() -> None:
+    sql = (ROOT / "platform" / "enfold" / "fold" / "sql" / "80_data_findings.sql").read_text("utf-8")
+    resolve = (ROOT / "platform" / "enfold" / "fold" / "resolve.py").read_text("utf-8")
+    codes = set(re.findall(r"'([a-z_]+)', '(?:info|query|error)'", sql)) | set(
+        re.findall(r"'([a-z_]+)'(?: AS code)?, '(?:info|query|error)'", resolve)
+    )
+    page = (ROOT / "docs" / "reference" / "data-findings.md").read_text("utf-8")
+    assert len(codes) >= 10
+    assert all(f"`{c}`" in page for c in codes)
