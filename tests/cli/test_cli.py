@@ -94,6 +94,38 @@ def test_a_missing_plugin_exits_with_6_and_the_others_stand(demo_copy: Path, tmp
     assert enfold(["report", str(demo_copy)]) == 0
 
 
+def test_denied_internal_and_busy(
+    demo_copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from enfold.ledger import storage
+    from enfold.ledger.ledger import Ledger
+
+    visit = demo_copy.parent / "visit.csv"
+    visit.write_text("event_id,subject_id,occurred,status\nx1,DEMO-001,2025-01-01,held\n")
+    land = ["land", str(demo_copy), str(visit)]
+    head = Ledger(demo_copy / "ledger").position
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "commits")
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a patient's value")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage.os, "link", refuse)
+        assert enfold(land) == 5
+    with monkeypatch.context() as patch:
+        patch.setattr(storage.os, "link", fail)
+        assert enfold(land) == 1
+        assert "patient's value" not in capsys.readouterr().err
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "_write", lambda *_: None)  # another writer is always first
+        assert enfold(land) == 75
+    assert Ledger(demo_copy / "ledger").position == head
+    assert enfold(["verify", str(demo_copy)]) == 0
+    assert enfold(land) == 0
+
+
 def test_sql_formats_carry_the_same_answer(demo: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     query = "SELECT subject_id, status FROM subjects ORDER BY 1 LIMIT 3"
     answers = []

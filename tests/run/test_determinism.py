@@ -46,6 +46,11 @@ def test_direct_runner_resolves_with_a_notice(
     assert digests(json.loads(streams.out)) == expected
 
 
+def test_options_pass_through_to_beam(demo_copy: Path, expected: tuple[str, ...]) -> None:
+    options = ["--direct_running_mode=multi_threading", "--direct_num_workers=2"]
+    assert digests(run(demo_copy, options=options, rows_per_shard=3_000)) == expected
+
+
 def test_landing_order_and_splitting(demo: Path, tmp_path: Path, expected: tuple[str, ...]) -> None:
     """All rows shuffled, in three files a type, landed in another order."""
     rng = random.Random(7)

@@ -46,6 +46,12 @@ def test_computed_figure_equals_the_published_one(demo: Path, path: tuple[str, .
     assert at(figures(demo), path) == PUBLISHED[path]
 
 
+def test_no_association_is_detected_and_nothing_is_called_independent(demo: Path) -> None:
+    found = figures(demo)["associations"]
+    assert {(a["outcome"], a["factor"]) for a in found} >= {("expansion_cmax", "dose_level"), ("sri4", "conditioning")}
+    assert {a["reading"] for a in found} == {"no association detected (exploratory)"}
+
+
 def test_relapses_fall_five_to_nine_months_after_infusion(demo: Path) -> None:
     months = figures(demo)["relapse_months"]
     assert 5 <= float(months["min"]) <= float(months["max"]) <= 9
@@ -104,6 +110,7 @@ def patient(kind: str, index: int | None = None) -> str:
     return next(p.id for p in patients() if p.kind == kind and index in {None, p.index})
 
 
+# a moved response moves the exploratory tests on it, too
 def moved(before: Any, after: Any, path: str = "") -> set[str]:
     if isinstance(before, dict):
         return {m for k in before | after for m in moved(before.get(k), after.get(k), f"{path}.{k}" if path else k)}
@@ -117,7 +124,7 @@ def test_one_pga_value_moves_doris_and_lldas_of_that_patient_only(demo_copy: Pat
     assert enfold(["run", str(demo_copy)]) == 0
     after = figures(demo_copy)
     assert (before["doris"]["n"], after["doris"]["n"]) == (7, 6)  # 0.50 is not below 0.5
-    assert {m.split(".")[0] for m in moved(before, after)} == {"doris"}
+    assert {m.split(".")[0] for m in moved(before, after)} == {"doris", "associations"}
 
 
 def test_one_sledai_item_moves_the_response_that_rests_on_it(demo_copy: Path) -> None:
@@ -127,7 +134,7 @@ def test_one_sledai_item_moves_the_response_that_rests_on_it(demo_copy: Path) ->
     assert enfold(["run", str(demo_copy)]) == 0
     after = figures(demo_copy)
     assert (before["lldas"]["n"], after["lldas"]["n"]) == (10, 9)
-    assert {m.split(".")[0] for m in moved(before, after)} == {"lldas"}
+    assert {m.split(".")[0] for m in moved(before, after)} == {"lldas", "associations"}
 
 
 def test_one_death_date_moves_follow_up_only(demo_copy: Path) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from enfold import __version__
-from enfold.errors import EXIT_CODES, EnfoldError
+from enfold.errors import EXIT_CODES, DeniedError, EnfoldError
 
 VERBS = {
     "init": "create a study folder from a study file",
@@ -51,11 +51,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except EnfoldError as error:
         if getattr(args, "json", False):
             print(json.dumps({"error": error.message, "remedy": error.remedy, "exit_code": error.exit_code}))
+        if os.environ.get("ENFOLD_DEBUG"):
+            raise
         print(f"enfold: {error}", file=sys.stderr)
         return error.exit_code
+    except PermissionError as error:
+        name = error.filename or "a file"
+        print(f"enfold: {name}: permission denied\n  Nothing was half-written; mend the permissions.", file=sys.stderr)
+        return DeniedError.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        if os.environ.get("ENFOLD_DEBUG"):
+            raise
+        # the text of an unforeseen error may quote data, so only its kind is shown
+        print(f"enfold: internal error ({type(error).__name__}); a defect of enfold", file=sys.stderr)
+        print("  Run again with ENFOLD_DEBUG=1 and report what it shows.", file=sys.stderr)
+        return EnfoldError.exit_code
 
 
 if __name__ == "__main__":

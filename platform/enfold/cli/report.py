@@ -31,6 +31,10 @@ def _lines(found: dict[str, Any], prefix: str = "") -> list[str]:
             value = {k: v for k, v in value.items() if k not in {"n", "of", "percent"}}
         if isinstance(value, dict):
             out += _lines(value, f"{label}.")
-        elif not isinstance(value, dict):
+        elif name == "associations":
+            out += [
+                f"{a['outcome'] + ' by ' + a['factor']:<44} {a['reading']}, {a['method']} p = {a['p']}" for a in value
+            ]
+        else:
             out.append(f"{label:<44} {value}")
     return out

@@ -56,6 +56,8 @@ class ShardEvidence:
             return self._con.sql(query, params=bound or None).to_arrow_table()
         except duckdb.Error as error:
             msg = str(error).split("\n", maxsplit=1)[0]
+            if isinstance(error, duckdb.ConversionException | duckdb.OutOfRangeException):
+                msg = f"{type(error).__name__}: a value does not fit"  # the rest would quote it
             raise ValueError(msg) from None
 
     def table(self, name: str) -> pa.Table:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,9 @@ def read(path: Path) -> Source:
             msg = f"{path.name}: `{path.suffix}` is not a format that enfold lands"
             raise UsageError(msg, remedy="Land .csv or .parquet.")
     except (pa.ArrowInvalid, UnicodeDecodeError, OSError) as error:
-        msg = f"{path.name}: not readable as {path.suffix}: {str(error).splitlines()[0][:200]}"
+        row = re.search(r"[Rr]ow #?(\d+)", str(error))  # the rest of the message may quote data
+        where = f", near line {row[1]}" if row else ""
+        msg = f"{path.name}: not readable as {path.suffix}{where}"
         raise UsageError(msg, remedy="Export the file again; CSV must be UTF-8.") from None
     return Source(path.name, sha256(data), _as_text(table))
 

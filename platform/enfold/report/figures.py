@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 
+from enfold.report.association import associations
 from enfold.serve.build import current
 from enfold.serve.study import connect
 
@@ -43,6 +44,7 @@ def figures(folder: Path) -> dict[str, Any]:
     out["relapse_months"] = _months(con, "relapse")
     out["expansion_cmax_median_by_dose_level"] = _medians(con, "dose_level")
     out["expansion_cmax_median_by_conditioning"] = _medians(con, "conditioning")
+    out["associations"] = associations(con, aliases)
     return out
 
 

@@ -41,6 +41,13 @@ def connect(file: Path) -> duckdb.DuckDBPyConnection:
     return con
 
 
+def without_values(error: Exception) -> str:
+    """Return the first line of DuckDB's reason; a conversion error quotes data, so only its kind."""
+    if isinstance(error, duckdb.ConversionException | duckdb.OutOfRangeException | duckdb.InvalidInputException):
+        return f"{type(error).__name__}: a value does not fit"
+    return str(error).split("\n", maxsplit=1)[0]
+
+
 def answer(folder: Path, query: str) -> pa.Table:
     """Run one user query and return Arrow.
 
@@ -51,6 +58,6 @@ def answer(folder: Path, query: str) -> pa.Table:
     try:
         return con.sql(query).to_arrow_table()
     except (duckdb.Error, AttributeError) as error:
-        reason = str(error).split("\n", maxsplit=1)[0]
+        reason = without_values(error)
         msg = f"the query cannot be answered: {reason}"
         raise UsageError(msg, remedy="SHOW TABLES lists what there is; results are read-only.") from None

@@ -1,7 +1,9 @@
 -- What was looked for, and when: reviews merged into maximal half-open intervals.
 
-CREATE TABLE reviewed AS
-SELECT subject_id, data_kind, from_at, when_until("until") AS until_at, event_ids
+CREATE TABLE reviews AS
+SELECT subject_id, data_kind, from_at, when_until("until") AS until_at,
+       site_date(from_at) AS from_date, site_date(when_until("until") - INTERVAL 1 MICROSECOND) AS until_date,
+       event_ids
 FROM e_review
 WHERE NOT contested AND from_at IS NOT NULL AND when_until("until") > from_at
   AND when_precision(occurred) NOT IN ('year', 'month')
@@ -13,7 +15,7 @@ SELECT *, sum(CASE WHEN from_at <= reached THEN 0 ELSE 1 END) OVER (
 FROM (SELECT *, max(until_at) OVER (
                  PARTITION BY subject_id, data_kind ORDER BY from_at, until_at
                  ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS reached
-      FROM reviewed);
+      FROM reviews);
 
 CREATE TABLE coverage AS
 SELECT subject_id, data_kind, min(from_at) AS from_at, max(until_at) AS until_at,

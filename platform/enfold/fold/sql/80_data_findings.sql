@@ -26,7 +26,7 @@ FROM e_enrolment GROUP BY subject_id HAVING count(*) > 1
 UNION ALL
 SELECT subject_id, 'review_not_usable', 'query', fact_id,
        'the interval of the review is contested, partial or empty; it covers nothing', event_ids
-FROM e_review ANTI JOIN reviewed USING (subject_id, event_ids)
+FROM e_review ANTI JOIN reviews USING (subject_id, event_ids)
 UNION ALL
 SELECT subject_id, 'end_before_start', 'query', exposure_id, 'the course ends before it starts', event_ids
 FROM exposures WHERE until_at <= from_at

@@ -32,7 +32,8 @@ areas AS (
     FROM curve GROUP BY subject_id, period
 ),
 answers AS (
-    SELECT p.subject_id, p.period, k.cmax, t.tmax, k.tlast, a.doubled, a.last_day, k.known_from,
+    SELECT p.subject_id, p.period, k.cmax, t.tmax, k.tlast, a.doubled, a.last_day,
+           p.starts_at + to_days(CAST($until_day + 2 AS INTEGER)) AS known_from,
            coalesce(k.event_ids, []) AS event_ids,
            (SELECT max(day) FROM samples s WHERE s.subject_id = p.subject_id AND s.period = p.period AND s.day <= $until_day) AS sampled
     FROM periods p

@@ -64,8 +64,7 @@ signs AS (
                     CASE WHEN w.value_code = 'airway_protection' THEN 0 ELSE 4 END END AS hypoxia,
            t.event_ids AS fever_ids,
            list_concat(coalesce(h.event_ids, []), coalesce(r.event_ids, [])) AS hypotension_ids,
-           list_concat(coalesce(d.event_ids, []), coalesce(o.event_ids, [])) AS hypoxia_ids,
-           greatest(t.until_at, h.until_at, d.until_at, q.moment) AS known_from
+           list_concat(coalesce(d.event_ids, []), coalesce(o.event_ids, [])) AS hypoxia_ids
     FROM points q
     LEFT JOIN (FROM held WHERE item = 'TEMP') t USING (subject_id, period, moment)
     LEFT JOIN (FROM held WHERE item = 'HYPOTENSION') h USING (subject_id, period, moment)
@@ -97,13 +96,14 @@ peaks AS (
            max(hypotension) AS hypotension, max(hypoxia) AS hypoxia,
            min(moment) AS onset, max(moment) AS last_sign,
            bool_or(NOT coalesce(fever, false)) AS afebrile_graded,
-           max(known_from) AS known_from,
            flatten(list(fever_ids)) AS fever_ids,
            flatten(list(hypotension_ids)) AS hypotension_ids, flatten(list(hypoxia_ids)) AS hypoxia_ids
     FROM graded GROUP BY subject_id, period
 ),
 watched AS (
-    SELECT p.subject_id, p.period, c.event_ids, c.until_at
+    SELECT p.subject_id, p.period,
+           (SELECT flatten(list(r.event_ids)) FROM reviews r WHERE r.subject_id = p.subject_id
+            AND r.data_kind = 'fever' AND r.from_at <= p.starts_at + to_days(CAST($observed_days AS INTEGER)) AND r.until_at > p.starts_at) AS event_ids
     FROM periods p JOIN coverage c ON c.subject_id = p.subject_id AND c.data_kind = 'fever'
         AND c.from_at <= p.starts_at + INTERVAL 1 DAY
         AND c.until_at >= p.starts_at + to_days(CAST($observed_days AS INTEGER))
@@ -116,7 +116,7 @@ answers AS (
            CASE WHEN d.subject_id IS NOT NULL THEN 5 WHEN k.grade IS NOT NULL THEN k.upper
                 WHEN w.subject_id IS NOT NULL THEN 0 ELSE 4 END AS upper,
            k.hypotension, k.hypoxia, k.onset, k.last_sign, p.starts_at, k.afebrile_graded,
-           greatest(k.known_from, w.until_at, d.from_latest) AS known_from,
+           coalesce(p.ends_at, (SELECT CAST(cutoff + 2 AS TIMESTAMPTZ) FROM cut)) AS known_from,
            coalesce(k.fever_ids, []) AS fever_ids, coalesce(k.hypotension_ids, []) AS hypotension_ids,
            coalesce(k.hypoxia_ids, []) AS hypoxia_ids,
            list_concat(coalesce(w.event_ids, []), coalesce(d.event_ids, [])) AS other_ids

@@ -3,6 +3,7 @@ SELECT subject_id, 'overall' AS criterion,
        CASE WHEN infusion_date IS NULL THEN 'not_applicable' ELSE 'met' END AS status,
        coalesce(death_date, last_contact_date) - infusion_date AS value_number,
        CASE WHEN infusion_date IS NULL THEN 'not infused' END AS reason,
-       CAST(coalesce(death_date, last_contact_date) + 2 AS TIMESTAMPTZ) AS known_from,
+       -- later contact would lengthen it: known only at the cut
+       (SELECT CAST(cutoff + 2 AS TIMESTAMPTZ) FROM cut) AS known_from,
        event_ids
 FROM subjects

@@ -93,9 +93,10 @@ SELECT subject_id, 'overall' AS criterion,
        relapse_date - infusion_date AS value_number,
        CASE WHEN response_date IS NULL THEN 'no LLDAS or DORIS at a planned visit to relapse from'
             WHEN relapse_date IS NULL THEN 'none seen up to the last contact' END AS reason,
-       coalesce(known_from, CAST(last_contact_date + 2 AS TIMESTAMPTZ)) AS known_from,
+       -- an earlier response or relapse may still be entered: known only at the cut
+       (SELECT CAST(cutoff + 2 AS TIMESTAMPTZ) FROM cut) AS known_from,
        list_concat(coalesce(event_ids, []), coalesce(response_ids, [])) AS event_ids
 FROM answers
 UNION ALL
-SELECT f.subject_id, f.criterion, 'met', f.date - s.infusion_date, NULL, f.known_from, f.event_ids
+SELECT f.subject_id, f.criterion, 'met', f.date - s.infusion_date, NULL, (SELECT CAST(cutoff + 2 AS TIMESTAMPTZ) FROM cut), f.event_ids
 FROM firsts f JOIN subjects s USING (subject_id)

@@ -24,7 +24,7 @@ points AS (
            max(value_code) FILTER (item = 'SEIZURE') AS seizure,
            max(value_code) FILTER (item = 'MOTOR') AS motor,
            max(value_code) FILTER (item = 'OEDEMA') AS oedema,
-           max(until_at) AS known_from, flatten(list(event_ids)) AS event_ids
+           flatten(list(event_ids)) AS event_ids
     FROM observed GROUP BY subject_id, period, from_at
 ),
 rows AS (
@@ -58,25 +58,26 @@ peaks AS (
            max(motor_grade) AS motor, max(oedema_grade) AS oedema,
            bool_or(score IS NULL AND score_upper IS NOT NULL) AS consciousness_missing,
            min(moment) FILTER (grade >= 1) AS onset, max(moment) FILTER (grade >= 1) AS last_sign,
-           max(known_from) FILTER (grade >= 1) AS known_from,
            flatten(list(event_ids) FILTER (grade >= 1)) AS event_ids
     FROM graded GROUP BY subject_id, period
 ),
 watched AS (
-    SELECT p.subject_id, p.period, c.event_ids, c.until_at
+    SELECT p.subject_id, p.period,
+           (SELECT flatten(list(r.event_ids)) FROM reviews r WHERE r.subject_id = p.subject_id
+            AND r.data_kind = 'neurological' AND r.from_at <= p.starts_at + to_days(CAST($observed_days AS INTEGER)) AND r.until_at > p.starts_at) AS event_ids
     FROM periods p JOIN coverage c ON c.subject_id = p.subject_id AND c.data_kind = 'neurological'
         AND c.from_at <= p.starts_at + INTERVAL 1 DAY
         AND c.until_at >= p.starts_at + to_days(CAST($observed_days AS INTEGER))
 ),
 deaths AS (SELECT subject_id, from_at, from_latest, event_ids FROM occurrences WHERE kind = 'death' AND category = 'icans'),
 answers AS (
-    SELECT c.subject_id, c.period, c.instrument, k.* EXCLUDE (subject_id, period, grade, upper, known_from, event_ids),
+    SELECT c.subject_id, c.period, c.instrument, k.* EXCLUDE (subject_id, period, grade, upper, event_ids),
            CASE WHEN d.subject_id IS NOT NULL THEN 5 WHEN k.grade >= 1 THEN k.grade
                 WHEN c.instrument IS NULL OR coalesce(k.consciousness_missing, false) THEN NULL
                 WHEN w.subject_id IS NOT NULL THEN 0 END AS grade,
            CASE WHEN d.subject_id IS NOT NULL THEN 5
                 WHEN w.subject_id IS NULL OR c.instrument IS NULL THEN 4 ELSE coalesce(k.upper, 0) END AS upper,
-           greatest(k.known_from, w.until_at, d.from_latest) AS known_from,
+           coalesce(c.ends_at, (SELECT CAST(cutoff + 2 AS TIMESTAMPTZ) FROM cut)) AS known_from,
            list_concat(coalesce(k.event_ids, []), list_concat(coalesce(w.event_ids, []), coalesce(d.event_ids, []))) AS event_ids
     FROM chosen c
     LEFT JOIN peaks k USING (subject_id, period)

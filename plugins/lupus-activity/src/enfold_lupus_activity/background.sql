@@ -33,7 +33,9 @@ changes AS (
 ),
 held AS (SELECT subject_id, visit_id, date FROM visits WHERE date IS NOT NULL),
 covered AS (
-    SELECT v.subject_id, v.visit_id, c.event_ids
+    SELECT v.subject_id, v.visit_id,
+           (SELECT flatten(list(r.event_ids)) FROM reviews r WHERE r.subject_id = v.subject_id
+            AND r.data_kind = 'background_medication' AND r.from_date <= v.date AND r.until_date >= v.date - CAST($days AS INTEGER)) AS event_ids
     FROM held v JOIN coverage c ON c.subject_id = v.subject_id AND c.data_kind = 'background_medication'
         AND c.from_date <= v.date - CAST($days AS INTEGER) AND c.until_date >= v.date
 ),

@@ -38,7 +38,9 @@ summed AS (
     FROM parts GROUP BY subject_id, visit_id
 ),
 covered AS (
-    SELECT w.subject_id, w.visit_id, c.event_ids
+    SELECT w.subject_id, w.visit_id,
+           (SELECT flatten(list(r.event_ids)) FROM reviews r WHERE r.subject_id = w.subject_id
+            AND r.data_kind = 'glucocorticoid' AND r.from_date <= w.date AND r.until_date >= w.first_day) AS event_ids
     FROM windows w JOIN coverage c ON c.subject_id = w.subject_id AND c.data_kind = 'glucocorticoid'
         AND c.from_date <= w.first_day AND c.until_date >= w.date
 ),

@@ -45,7 +45,9 @@ failed AS (
     GROUP BY p.subject_id, p.visit_id
 ),
 reviewed AS (
-    SELECT p.subject_id, p.visit_id, c.event_ids
+    SELECT p.subject_id, p.visit_id,
+           (SELECT flatten(list(r.event_ids)) FROM reviews r WHERE r.subject_id = p.subject_id
+            AND r.data_kind = 'rescue_medication' AND r.from_date <= p.date AND r.until_date >= p.infusion_date + 1) AS event_ids
     FROM planned p JOIN coverage c ON c.subject_id = p.subject_id AND c.data_kind = 'rescue_medication'
         AND c.from_date <= p.infusion_date + 1 AND c.until_date >= p.date
 ),

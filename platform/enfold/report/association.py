@@ -1,0 +1,70 @@
+"""Exploratory association of dose and conditioning with expansion and response.
+
+Small groups: Freeman-Halton exact test for response by level, Kruskal-Wallis for Cmax by level. A large
+p-value means that no association was detected, never that there is none.
+"""
+
+from typing import Any
+
+import duckdb
+
+LEVELS = ("dose_level", "conditioning")
+DETECTED_BELOW = 0.05
+
+
+def associations(con: duckdb.DuckDBPyConnection, aliases: list[str]) -> list[dict[str, Any]]:
+    """Return one row per pair of outcome and factor: counts, method, p-value with three decimals.
+
+    A pair that cannot be tested (one level, one outcome, no SciPy) says so instead of a p-value.
+    """
+    out = []
+    for factor in LEVELS:
+        for alias in aliases:
+            rows = con.execute(
+                f"SELECT coalesce(s.{factor}, 'unknown'), count(*) FILTER (r.any_visit),"  # noqa: S608
+                " count(*) FILTER (NOT r.any_visit) FROM responses r JOIN subjects s USING (study_id, subject_id)"
+                " WHERE r.alias = ? GROUP BY 1 ORDER BY 1",
+                [alias],
+            ).fetchall()
+            table = [[yes for _, yes, _ in rows], [no for _, _, no in rows]]
+            out.append(_row(alias, factor, "Freeman-Halton exact", [sum(r[1:]) for r in rows], _exact(table)))
+        groups = con.execute(
+            f"SELECT list(v.value_number ORDER BY v.value_number) FROM verdicts v"  # noqa: S608
+            " JOIN subjects s USING (study_id, subject_id) WHERE v.alias = 'expansion' AND v.criterion = 'cmax'"
+            f" AND v.period = 1 AND v.value_number IS NOT NULL GROUP BY s.{factor} ORDER BY s.{factor}"
+        ).fetchall()
+        values = [[float(x) for x in g] for (g,) in groups]
+        out.append(_row("expansion_cmax", factor, "Kruskal-Wallis", [len(g) for g in values], _ranks(values)))
+    return out
+
+
+def _row(outcome: str, factor: str, method: str, n: list[int], p: float | None) -> dict[str, Any]:
+    reading = "not testable" if p is None else "no association detected" if p >= DETECTED_BELOW else "association"
+    return {
+        "outcome": outcome,
+        "factor": factor,
+        "method": method,
+        "n_by_level": n,
+        "p": None if p is None else f"{p:.3f}",
+        "reading": f"{reading} (exploratory)",
+    }
+
+
+def _exact(table: list[list[int]]) -> float | None:
+    if len(table[0]) < 2 or not all(map(sum, table)):
+        return None
+    try:
+        from scipy.stats import fisher_exact
+    except ImportError:
+        return None
+    return float(fisher_exact(table).pvalue)
+
+
+def _ranks(groups: list[list[float]]) -> float | None:
+    if len(groups) < 2 or len({x for g in groups for x in g}) < 2:
+        return None
+    try:
+        from scipy.stats import kruskal
+    except ImportError:
+        return None
+    return float(kruskal(*groups).pvalue)
