@@ -21,7 +21,7 @@ def associations(con: duckdb.DuckDBPyConnection, aliases: list[str]) -> list[dic
     for factor in LEVELS:
         for alias in aliases:
             rows = con.execute(
-                f"SELECT coalesce(s.{factor}, 'unknown'), count(*) FILTER (r.any_visit),"  # noqa: S608
+                f"SELECT coalesce(s.{factor}, 'unknown'), count(*) FILTER (r.any_visit),"
                 " count(*) FILTER (NOT r.any_visit) FROM responses r JOIN subjects s USING (study_id, subject_id)"
                 " WHERE r.alias = ? GROUP BY 1 ORDER BY 1",
                 [alias],
@@ -29,7 +29,7 @@ def associations(con: duckdb.DuckDBPyConnection, aliases: list[str]) -> list[dic
             table = [[yes for _, yes, _ in rows], [no for _, _, no in rows]]
             out.append(_row(alias, factor, "Freeman-Halton exact", [sum(r[1:]) for r in rows], _exact(table)))
         groups = con.execute(
-            f"SELECT list(v.value_number ORDER BY v.value_number) FROM verdicts v"  # noqa: S608
+            f"SELECT list(v.value_number ORDER BY v.value_number) FROM verdicts v"
             " JOIN subjects s USING (study_id, subject_id) WHERE v.alias = 'expansion' AND v.criterion = 'cmax'"
             f" AND v.period = 1 AND v.value_number IS NOT NULL GROUP BY s.{factor} ORDER BY s.{factor}"
         ).fetchall()

@@ -1,0 +1,60 @@
+"""The study file: windows, parameters, and errors that name the key."""
+
+import pytest
+
+from enfold import study
+from enfold.errors import UsageError
+from tests_support import STUDY
+
+
+def test_windows_are_half_open_midpoints() -> None:
+    windows = {v.id: (v.window_from, v.window_until) for v in study.parse(STUDY).visits}
+    assert windows == {"BL": (-60, -4), "W4": (1, 56), "W12": (56, 112)}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("plugins = []", "plugin = []"), "`plugin` is not known"),
+        (('id = "S"', ""), "`id` must be"),
+        (("Europe/Berlin", "Europe/Nowhere"), "`time_zone` is not an IANA zone"),
+        (("day = 28", 'day = "28"'), "`day` must be a whole number"),
+        (("day = 84", "day = 20"), "`day` must rise"),
+        (("window = [-60, -4]", ""), "`window` must be given"),
+        (("window = [-60, -4]", "window = [-4, -60]"), "`window` must be"),
+        (("day = 84", "day = 84\nwindow = [50, 100]"), "overlaps"),
+        (('id = "W12"', 'id = "W4"'), "`id` must be given once"),
+        (("plugins = []", "plugins = ["), "not valid TOML"),
+        (('title = "test"', 'title = "test"\ndata_cutoff = "2026"'), "`data_cutoff` must be a date"),
+    ],
+)
+def test_errors_name_the_key_and_where_to_look(change: tuple[str, str], message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        study.parse(STUDY.replace(*change))
+    assert message in error.value.message
+    assert "study-file.md" in str(error.value)
+
+
+def test_an_unknown_parameter_or_a_float_is_refused() -> None:
+    from enfold.contract import Endpoint, Parameters
+    from enfold.evaluate.graph import merged
+    from enfold_doris import doris
+
+    assert isinstance(doris, Endpoint)
+    with pytest.raises(UsageError, match="no parameter `pga`"):
+        merged(doris, {"pga": 1})
+    with pytest.raises(UsageError, match="must be bool"):
+        merged(doris, {"prednisone_max_inclusive": "yes"})
+    assert isinstance(doris.parameters, Parameters)
+
+
+def test_a_second_study_cannot_enter_the_ledger(tmp_path: object) -> None:
+    from pathlib import Path
+
+    from enfold.cli.main import main as enfold
+
+    root = Path(str(tmp_path))
+    (root / "a.toml").write_text(STUDY)
+    (root / "b.toml").write_text(STUDY.replace('id = "S"', 'id = "T"', 1))
+    assert enfold(["init", str(root / "s"), str(root / "a.toml")]) == 0
+    assert enfold(["land", str(root / "s"), str(root / "b.toml")]) == 2
