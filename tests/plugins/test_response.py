@@ -227,6 +227,52 @@ def test_an_investigational_drug_fails_but_not_the_study_cells() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("substance", "drug_class", "most", "above", "frequency"),
+    [
+        ("hydroxychloroquine", "antimalarial", "400", "401", "daily"),
+        ("methotrexate", "immunosuppressant", "30", "30.1", "weekly"),
+        ("azathioprine", "immunosuppressant", "100", "100.5", "twice_daily"),
+        ("mycophenolate_mofetil", "immunosuppressant", "1500", "1501", "twice_daily"),
+        ("leflunomide", "immunosuppressant", "20", "21", "daily"),
+    ],
+)
+def test_lldas_maximum_doses(substance: str, drug_class: str, most: str, above: str, frequency: str) -> None:
+    for dose, expected in ((most, "met"), (above, "not_met")):
+        course = responder().drug(substance, drug_class, -90, dose=Decimal(dose), frequency=frequency, ongoing=True)
+        assert status(course, "lldas", "maintenance") == expected
+    unknown = responder().drug(substance, drug_class, -90, dose=None, ongoing=True)
+    assert status(unknown, "lldas", "maintenance") == "not_evaluable"
+
+
+def relapse(course: Course) -> tuple[str, str | None]:
+    found = course.verdicts("relapse")[(None, "overall")]
+    return found["status"], found["reason"]
+
+
+def test_relapse_after_response() -> None:
+    quiet = responder().visit("W12", 84)
+    assert relapse(quiet)[0] == "not_met"
+    flare = responder().visit("W12", 84, sledai={"ARTHR": "present"})
+    assert relapse(flare)[0] == "met"
+    serology = responder().visit("W12", 84, sledai={"DNA": "present"})
+    assert relapse(serology)[0] == "not_met"
+    bilag = responder().visit("W12", 84, bilag={"RENAL": "B", "MUCO": "B"})
+    assert relapse(bilag)[0] == "met"
+    one_b = responder().visit("W12", 84, bilag={"RENAL": "B"})
+    assert relapse(one_b)[0] == "not_met"
+    treated = responder().visit("W12", 84).drug("prednisolone", "glucocorticoid", 60, dose=Decimal(20), ended=day(70))
+    assert relapse(treated)[0] == "met"
+
+
+def test_relapse_is_not_denied_where_nobody_looked() -> None:
+    course = Course().visit("BL", -7, sledai=dict(BASELINE), pga="2.00").visit("W4", 30).visit("W12", 84)
+    course.reviewed("glucocorticoid", "background_medication", until=30)
+    assert relapse(course)[0] == "not_evaluable"
+    never = Course().visit("BL", -7, sledai=dict(BASELINE), pga="2.00").visit("W4", 30, pga="2.00")
+    assert relapse(never)[0] == "not_applicable"
+
+
 def test_pga_on_other_scales_is_converted_exactly() -> None:
     for item, passing, failing in (("PGA_0_10", "1.66", "1.67"), ("PGA_0_100", "16.6", "16.7")):
         for value, expected in ((passing, "met"), (failing, "not_met")):

@@ -13,8 +13,6 @@ from enfold.evaluate.evidence import ShardEvidence
 from enfold.evaluate.graph import Task
 from enfold.ledger import engine
 
-STAMPED = ("study_id", "alias", "id", "definition_version", "parameter_digest", "plugin", "plugin_version", "code_hash")
-
 
 @dataclass
 class Evaluated:

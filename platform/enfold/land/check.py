@@ -13,8 +13,8 @@ from enfold.land.mapping import literal, quote
 from enfold.schema import Field
 
 WHEN = (
-    r"^\d{4}(-\d{2}(-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?"
-    r"(Z|[+-]\d{2}:\d{2})?(\[[A-Za-z0-9_+/-]+\])?)?)?)?$"
+    r"^[12]\d{3}(-\d{2}(-\d{2}(T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?"
+    r"(Z|[+-](0\d|1[0-4]):[0-5]\d)?(\[[A-Za-z0-9_+/-]+\])?)?)?)?$"
 )
 INSTANT = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})$"
 
@@ -114,11 +114,11 @@ def _field_checks(field: Field) -> list[Check]:
             )
         case "when":
             day = f"substr({name}, 1, 10)"
-            clock = f"regexp_extract({name}, 'T([0-9:.]+)', 1)"
+            zone = f"regexp_extract({name}, '\\[(.+)\\]', 1)"
             valid = (
                 f"CASE length({day}) WHEN 4 THEN true WHEN 7 THEN TRY_CAST({day} || '-01' AS DATE) "
-                f"IS NOT NULL ELSE TRY_CAST({day} AS DATE) IS NOT NULL END AND ({clock} = '' OR "
-                f"TRY_CAST(CASE WHEN length({clock}) = 5 THEN {clock} || ':00' ELSE {clock} END AS TIME) IS NOT NULL)"
+                f"IS NOT NULL ELSE TRY_CAST({day} AS DATE) IS NOT NULL END"
+                f" AND ({zone} = '' OR {zone} IN (SELECT name FROM pg_timezone_names()))"
             )
             add(
                 "not_a_time",

@@ -13,7 +13,6 @@ from decimal import Decimal
 from enfold import schema
 from enfold.schema import Field
 
-TYPE = Field("event_type", "code", "Type of the event.")
 _TEXT = {
     "number": "rtrim(rtrim(CAST({c} AS VARCHAR), '0'), '.')",
     "instant": "CAST(epoch_us({c}) AS VARCHAR)",

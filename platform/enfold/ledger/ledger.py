@@ -12,7 +12,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from enfold import schema
 from enfold.errors import BusyError, UsageError
 from enfold.ledger import commits, segments, storage
 from enfold.ledger.commits import Commit, Segment
@@ -189,8 +188,3 @@ def schema_bundle() -> bytes:
             if path.name.endswith(".toml"):
                 texts[f"{folder}/{path.name}"] = path.read_text("utf-8")
     return json.dumps(texts, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def empty(event_type: str) -> pa.Table:
-    """Return an empty table of events of one type."""
-    return schema.event_arrow(event_type).empty_table()

@@ -18,7 +18,7 @@ class RelapseParameters(Parameters):
     sledai_rise: int = 4  # from the nadir, with a clinical item that was absent there
     flare_rise: int = 3  # from the previous visit (SELENA Flare Index)
     pga_rise: Decimal = Decimal("1.0")  # from the previous visit
-    new_b: int = 2
+    new_b: int = 2  # from the previous visit; a new A needs no second
 
 
 relapse = Endpoint(

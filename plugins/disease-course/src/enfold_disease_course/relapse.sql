@@ -3,8 +3,9 @@
 --   flare          SLEDAI-2K $flare_rise or more, or PGA $pga_rise or more, above the previous visit, or a flare manifestation;
 --   re_treatment   a glucocorticoid above 0 mg started or raised, or an immunosuppressant or biologic
 --                  started, for SLE.
--- Death is a competing event, B-cell return is nothing of the kind. BILAG flares are not judged yet: they
--- need the change from the previous visit.
+--   bilag_flare    one new BILAG A, or $new_b new B, against the previous visit.
+-- Death is a competing event, B-cell return is nothing of the kind. "None" needs reviews of glucocorticoids and
+-- background medication from the response to the last visit; else it is not known.
 WITH responses AS (
     SELECT e.subject_id, v.date, e.known_from, e.event_ids
     FROM (SELECT subject_id, visit_id, known_from, event_ids FROM lldas WHERE criterion = 'overall' AND status = 'met'
@@ -46,7 +47,23 @@ pgas AS (
     FROM pga g JOIN visits v USING (subject_id, visit_id) WHERE g.value_number IS NOT NULL
     WINDOW w AS (PARTITION BY g.subject_id ORDER BY v.date)
 ),
+grades AS (
+    SELECT f.subject_id, f.item, v.date, f.value_code AS grade, f.event_ids, f.until_at,
+           lag(f.value_code) OVER w AS previous, lag(f.event_ids) OVER w AS previous_ids
+    FROM findings f JOIN visits v USING (subject_id, visit_id)
+    WHERE f.instrument = 'BILAG2004' AND f.chosen AND f.known
+    WINDOW w AS (PARTITION BY f.subject_id, f.item ORDER BY v.date)
+),
+bilag_flares AS (
+    SELECT subject_id, date, max(until_at) AS known_from, list_concat(flatten(list(event_ids)), flatten(list(previous_ids))) AS event_ids
+    FROM grades WHERE (grade = 'A' AND previous <> 'A') OR (grade = 'B' AND previous IN ('C', 'D', 'E'))
+    GROUP BY subject_id, date
+    HAVING count(*) FILTER (grade = 'A') > 0 OR count(*) FILTER (grade = 'B') >= $new_b
+),
 hits AS (
+    SELECT b.subject_id, b.date, 'bilag_flare' AS criterion, b.known_from, b.event_ids
+    FROM bilag_flares b JOIN first_response r USING (subject_id) WHERE b.date > r.date
+    UNION ALL
     SELECT a.subject_id, a.date, 'sledai_rise' AS criterion, a.known_from,
            list_concat(a.event_ids, n.event_ids) AS event_ids
     FROM after a JOIN nadirs n USING (subject_id, visit_id) JOIN new_clinical c USING (subject_id, visit_id)
@@ -81,18 +98,29 @@ relapsed AS (
     SELECT subject_id, min(date) AS date, max(known_from) AS known_from, flatten(list(event_ids)) AS event_ids
     FROM firsts GROUP BY subject_id
 ),
+watched AS (
+    SELECT r.subject_id, count(DISTINCT c.data_kind) AS kinds
+    FROM first_response r
+    JOIN (SELECT subject_id, max(date) AS date FROM visits WHERE scheduled GROUP BY subject_id) l USING (subject_id)
+    JOIN coverage c ON c.subject_id = r.subject_id AND c.data_kind IN ('glucocorticoid', 'background_medication')
+        AND c.from_date <= r.date AND c.until_date >= l.date
+    GROUP BY r.subject_id
+),
 answers AS (
-    SELECT s.subject_id, s.infusion_date, r.date AS response_date, r.event_ids AS response_ids,
+    SELECT w.kinds = 2 AS watched, s.subject_id, s.infusion_date, r.date AS response_date, r.event_ids AS response_ids,
            x.date AS relapse_date, x.known_from, x.event_ids, s.last_contact_date
     FROM subjects s
     LEFT JOIN first_response r USING (subject_id)
     LEFT JOIN relapsed x USING (subject_id)
+    LEFT JOIN watched w USING (subject_id)
 )
 SELECT subject_id, 'overall' AS criterion,
-       CASE WHEN relapse_date IS NOT NULL THEN 'met' WHEN response_date IS NULL THEN 'not_applicable' ELSE 'not_met' END AS status,
+       CASE WHEN relapse_date IS NOT NULL THEN 'met' WHEN response_date IS NULL THEN 'not_applicable'
+            WHEN watched THEN 'not_met' ELSE 'not_evaluable' END AS status,
        relapse_date - infusion_date AS value_number,
        CASE WHEN response_date IS NULL THEN 'no LLDAS or DORIS at a planned visit to relapse from'
-            WHEN relapse_date IS NULL THEN 'none seen up to the last contact' END AS reason,
+            WHEN relapse_date IS NOT NULL THEN NULL WHEN watched THEN 'none up to the last planned visit attended'
+            ELSE 'no review of medication covers the time from response to the last visit' END AS reason,
        -- an earlier response or relapse may still be entered: known only at the cut
        (SELECT CAST(cutoff + 2 AS TIMESTAMPTZ) FROM cut) AS known_from,
        list_concat(coalesce(event_ids, []), coalesce(response_ids, [])) AS event_ids

@@ -2,7 +2,7 @@
 -- fever), no haemolytic anaemia, no gastrointestinal activity. 2: no item present now that was absent at
 -- the previous planned visit with all items known (before the first: the baseline). 3: PGA at most
 -- $pga_max. 4: prednisone at most $prednisone_mg_max mg a day. 5: standard treatment tolerated, no investigational drug but
--- the study's own cell product.
+-- the study's own cell product, and no drug above its published maximum.
 WITH planned AS (FROM visits WHERE scheduled AND target_day > 0),
 items AS (
     SELECT s.subject_id, s.visit_id, s.occasion_id, s.measure AS item, s.value_flag AS counts,
@@ -73,6 +73,7 @@ seen AS (
            u.value_number AS units, u.lower AS units_lower, u.reason AS units_reason, u.event_ids AS units_ids,
            d.value_number AS days, x.value_number AS investigational, x.lower AS investigational_lower,
            x.reason AS investigational_reason, x.event_ids AS investigational_ids,
+           y.value_number AS above, y.lower AS above_lower, y.reason AS above_reason,
            l.value_code AS tolerated, l.event_ids AS tolerance_ids,
            greatest(CAST(p.window_until + 1 AS TIMESTAMPTZ), t.known_from, g.known_from, u.known_from, x.known_from)
                AS known_from
@@ -85,6 +86,7 @@ seen AS (
     LEFT JOIN (FROM prednisone WHERE measure = 'units') u USING (subject_id, visit_id)
     LEFT JOIN (FROM prednisone WHERE measure = 'days') d USING (subject_id, visit_id)
     LEFT JOIN (FROM background WHERE measure = 'investigational') x USING (subject_id, visit_id)
+    LEFT JOIN (FROM background WHERE measure = 'above_maximum') y USING (subject_id, visit_id)
     LEFT JOIN tolerance l USING (subject_id, visit_id)
 ),
 clauses AS (
@@ -112,9 +114,10 @@ clauses AS (
     FROM seen
     UNION ALL
     SELECT subject_id, visit_id, known_from, status, 'maintenance',
-           CASE WHEN investigational_lower > 0 OR tolerated = 'not_tolerated' THEN 'not_met'
-                ELSE verdict(investigational = 0) END,
-           CASE WHEN investigational IS NULL THEN coalesce(investigational_reason, 'no visit date') END,
+           CASE WHEN investigational_lower > 0 OR above_lower > 0 OR tolerated = 'not_tolerated' THEN 'not_met'
+                ELSE verdict(investigational = 0 AND above = 0) END,
+           CASE WHEN investigational IS NULL OR above IS NULL
+                THEN coalesce(investigational_reason, above_reason, 'no visit date') END,
            list_concat(coalesce(investigational_ids, []), coalesce(tolerance_ids, []))
     FROM seen
 ),

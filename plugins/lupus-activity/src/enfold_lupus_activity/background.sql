@@ -1,7 +1,12 @@
 -- Background treatment at a visit: courses started or increased within $days days (both ends
 -- included), and which classes are in use on the visit date. Courses for toxicity of the cell
 -- therapy are not background treatment of lupus.
-WITH courses AS (
+WITH maxima(substance, unit, per_week) AS (
+    -- standard maintenance doses (Golder 2016), as mg in seven days; other drugs have no published maximum
+    VALUES ('hydroxychloroquine', 'mg', 2800), ('methotrexate', 'mg', 30), ('azathioprine', 'mg', 1400),
+           ('mycophenolate_mofetil', 'mg', 21000), ('mycophenolic_acid', 'mg', 15120), ('leflunomide', 'mg', 140)
+),
+courses AS (
     SELECT *, coalesce(until_date, DATE '9999-12-31') AS last_date,
            dose * doses_per_dosing_day AS per_dosing_day
     FROM exposures
@@ -53,9 +58,14 @@ in_use AS (
            count(*) FILTER (c.drug_class IN ('immunosuppressant', 'biologic')) AS suppressing,
            count(*) FILTER (c.drug_class = 'antimalarial') AS antimalarial,
            count(*) FILTER (c.drug_class = 'investigational') AS investigational,
+           -- dose x 7 against maximum x interval: nothing is divided
+           count(*) FILTER (c.per_dosing_day * 7 > m.per_week * c.every_n_days AND c.unit = m.unit) AS above_maximum,
+           bool_or(m.substance IS NOT NULL AND (c.unit IS DISTINCT FROM m.unit OR c.per_dosing_day IS NULL
+                   OR c.every_n_days IS NULL)) AS dose_unknown,
            flatten(list(c.event_ids)) AS event_ids
     FROM held v JOIN courses c ON c.subject_id = v.subject_id
         AND c.from_date <= v.date AND c.last_date >= v.date
+    LEFT JOIN maxima m USING (substance)
     GROUP BY v.subject_id, v.visit_id
 ),
 answers AS (
@@ -63,7 +73,8 @@ answers AS (
            coalesce(n.changed, 0) AS changed, coalesce(n.doubtful, false) AS doubtful,
            coalesce(n.event_ids, []) AS change_ids,
            coalesce(u.suppressing, 0) AS suppressing, coalesce(u.antimalarial, 0) AS antimalarial,
-           coalesce(u.investigational, 0) AS investigational, coalesce(u.event_ids, []) AS use_ids
+           coalesce(u.investigational, 0) AS investigational, coalesce(u.above_maximum, 0) AS above_maximum,
+           coalesce(u.dose_unknown, false) AS dose_unknown, coalesce(u.event_ids, []) AS use_ids
     FROM held v
     LEFT JOIN covered r USING (subject_id, visit_id)
     LEFT JOIN near n USING (subject_id, visit_id)
@@ -74,12 +85,13 @@ long AS (
     UNION ALL SELECT *, 'suppressing', suppressing, false, use_ids FROM answers
     UNION ALL SELECT *, 'antimalarial', antimalarial, false, use_ids FROM answers
     UNION ALL SELECT *, 'investigational', investigational, false, use_ids FROM answers
+    UNION ALL SELECT *, 'above_maximum', above_maximum, dose_unknown, use_ids FROM answers
 )
 SELECT subject_id, 1 AS period, visit_id, measure,
        CASE WHEN reviewed AND NOT open THEN seen END AS value_number,
        seen AS lower, CASE WHEN reviewed AND NOT open THEN seen END AS upper,
        CASE WHEN NOT reviewed THEN 'no review of background medication covers the window'
-            WHEN open THEN 'a dose of background medication cannot be compared' END AS reason,
+            WHEN open THEN 'a dose of background medication is unknown or cannot be compared' END AS reason,
        CAST(date + 2 AS TIMESTAMPTZ) AS known_from,
        list_concat(ids, review_ids) AS event_ids
 FROM long
