@@ -37,6 +37,7 @@ def test_the_wheel_carries_schemas_expectations_and_sql(wheels: dict[str, Path])
         for path in (ROOT / folder).rglob("*.*"):
             assert f"enfold/{path.relative_to(ROOT).as_posix()}" in names
     assert "enfold/fold/sql/00_time.sql" in names
+    assert "enfold/requirements.lock" in names
     assert "enfold/serve/views/adsl.sql" in names
     assert "enfold_doris/doris.sql" in zipfile.ZipFile(wheels["doris"]).namelist()
 
@@ -56,6 +57,8 @@ def test_wheels_install_light_and_the_plugin_is_found(wheels: dict[str, Path], t
         "from enfold import schema\n"
         "from enfold.evaluate.discover import discover\n"
         "import importlib.util\n"
+        "from enfold.shipped import lock_file\n"
+        "assert b'sha256' in lock_file()\n"
         "assert len(schema.events()) == 10 and schema.instruments()\n"
         "assert importlib.util.find_spec('apache_beam') is None\n"
         "found = discover(['enfold-doris'])\n"

@@ -19,3 +19,9 @@ def package_file(name: str) -> str:
 def shipped_names(folder: str, suffix: str) -> list[str]:
     """Return the sorted names of the package's files in `folder` that end in `suffix`."""
     return sorted(p.name for p in (files("enfold") / folder).iterdir() if p.name.endswith(suffix))
+
+
+def lock_file() -> bytes:
+    """Return the lock of exact library versions that this enfold was tested with."""
+    inside = files("enfold") / "requirements.lock"
+    return (inside if inside.is_file() else Path(__file__).parents[2] / ".lock" / "requirements.txt").read_bytes()

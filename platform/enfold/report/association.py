@@ -4,12 +4,16 @@ Small groups: Freeman-Halton exact test for response by level, Kruskal-Wallis fo
 p-value means that no association was detected, never that there is none.
 """
 
+from fractions import Fraction
+from itertools import product
+from math import comb, prod
 from typing import Any
 
 import duckdb
 
 LEVELS = ("dose_level", "conditioning")
 DETECTED_BELOW = 0.05
+MOST_TABLES = 1_000_000  # beyond that the enumeration would take too long; exactness matters for small groups
 
 
 def associations(con: duckdb.DuckDBPyConnection, aliases: list[str]) -> list[dict[str, Any]]:
@@ -26,8 +30,8 @@ def associations(con: duckdb.DuckDBPyConnection, aliases: list[str]) -> list[dic
                 " WHERE r.alias = ? GROUP BY 1 ORDER BY 1",
                 [alias],
             ).fetchall()
-            table = [[yes for _, yes, _ in rows], [no for _, _, no in rows]]
-            out.append(_row(alias, factor, "Freeman-Halton exact", [sum(r[1:]) for r in rows], _exact(table)))
+            yes, of = [r[1] for r in rows], [r[1] + r[2] for r in rows]
+            out.append(_row(alias, factor, "Freeman-Halton exact", of, freeman_halton(yes, of)))
         groups = con.execute(
             f"SELECT list(v.value_number ORDER BY v.value_number) FROM verdicts v"
             " JOIN subjects s USING (study_id, subject_id) WHERE v.alias = 'expansion' AND v.criterion = 'cmax'"
@@ -38,26 +42,35 @@ def associations(con: duckdb.DuckDBPyConnection, aliases: list[str]) -> list[dic
     return out
 
 
-def _row(outcome: str, factor: str, method: str, n: list[int], p: float | None) -> dict[str, Any]:
+def _row(outcome: str, factor: str, method: str, n: list[int], p: Fraction | float | None) -> dict[str, Any]:
     reading = "not testable" if p is None else "no association detected" if p >= DETECTED_BELOW else "association"
     return {
         "outcome": outcome,
         "factor": factor,
         "method": method,
         "n_by_level": n,
-        "p": None if p is None else f"{p:.3f}",
+        "p": None if p is None else f"{float(p):.3f}",
         "reading": f"{reading} (exploratory)",
     }
 
 
-def _exact(table: list[list[int]]) -> float | None:
-    if len(table[0]) < 2 or not all(map(sum, table)):
+def freeman_halton(yes: list[int], of: list[int]) -> Fraction | None:
+    """Return the exact two-sided p of responders by level, or nothing if it cannot be tested.
+
+    Sums the probabilities, given both margins, of all tables no likelier than the observed one. In
+    whole numbers, so that ties are ties. Source: Freeman GH, Halton JH. Biometrika 1951;38:141-9.
+    """
+    responders, everybody = sum(yes), sum(of)
+    if len(of) < 2 or responders in {0, everybody} or prod(n + 1 for n in of) > MOST_TABLES:
         return None
-    try:
-        from scipy.stats import fisher_exact
-    except ImportError:
-        return None
-    return float(fisher_exact(table).pvalue)
+    seen = prod(comb(n, k) for n, k in zip(of, yes, strict=True))
+    extreme = 0
+    for head in product(*(range(n + 1) for n in of[:-1])):
+        last = responders - sum(head)
+        if 0 <= last <= of[-1]:
+            ways = prod(comb(n, k) for n, k in zip(of, (*head, last), strict=True))
+            extreme += ways if ways <= seen else 0
+    return Fraction(extreme, comb(everybody, responders))
 
 
 def _ranks(groups: list[list[float]]) -> float | None:

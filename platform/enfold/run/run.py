@@ -21,6 +21,7 @@ from enfold.ledger.canonical import SLOTS
 from enfold.ledger.ledger import Ledger, schema_bundle
 from enfold.run.digest import total
 from enfold.run.shard import Job, Shard
+from enfold.shipped import lock_file
 
 ROWS_PER_SHARD = 250_000
 PINNED = ("enfold", "duckdb", "pyarrow", "apache-beam", "pluggy")
@@ -127,6 +128,7 @@ def _pins(ledger: Ledger, cut: Cut, text: str, tasks: list[Any]) -> dict[str, An
              t.offered.plugin_version, t.offered.code_hash]
             for t in tasks
         ],
+        "lock": storage.sha256(lock_file()),
         "libraries": {name: _version(name) for name in PINNED},
     }  # fmt: skip
 
