@@ -1,9 +1,10 @@
 # Everything happens in .venv, made here. PYTHON chooses the interpreter (3.11, 3.12 or 3.13).
 SHELL := /bin/bash
+export PYTHON
 BIN := .venv/bin
 PLUGINS := $(sort $(wildcard plugins/*))
-FIND_PYTHON = for p in "$$PYTHON" python3.11 python3.12 python3.13 python3; do \
-	[ -n "$$p" ] && "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+FIND_PYTHON = for p in $${PYTHON:-python3.11 python3.12 python3.13 python3}; do \
+	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& { echo "$$p"; exit; }; done; echo "enfold needs Python 3.11, 3.12 or 3.13; set PYTHON=/path/to/python" >&2; exit 1
 
 .PHONY: help setup demo demo-cdisc test check fmt docs lock clean
