@@ -70,6 +70,17 @@ def test_the_example_plugin_of_the_documentation_is_a_declaration() -> None:
     assert scope["enfold_declarations"]()[0].id == "low_pga"  # type: ignore[operator]
 
 
+def test_the_landing_example_from_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from enfold.cli.main import main as enfold
+    from enfold.shipped import package_file
+
+    (tmp_path / "study.toml").write_text(package_file("testing/demo/study.toml"), "utf-8")
+    assert enfold(["init", str(tmp_path / "STUDY"), str(tmp_path / "study.toml")]) == 0
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "how-to" / "land-data.md").read_text("utf-8"), re.S)
+    exec(block, {})
+
+
 def test_every_data_finding_code_is_documented() -> None:
     sql = (ROOT / "platform" / "enfold" / "fold" / "sql" / "80_data_findings.sql").read_text("utf-8")
     resolve = (ROOT / "platform" / "enfold" / "fold" / "resolve.py").read_text("utf-8")

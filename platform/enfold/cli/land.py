@@ -29,7 +29,6 @@ def execute(args: argparse.Namespace) -> int:
     from enfold.land.landing import first_refusal, land
     from enfold.land.protocol import land_study
     from enfold.ledger.ledger import Ledger
-    from enfold.run.run import study_text
 
     refused = 0
     for path in args.files:
@@ -40,7 +39,7 @@ def execute(args: argparse.Namespace) -> int:
             show(args, {"source": path.name, "position": position}, f"{path.name}: {done}")
             continue
         ledger = Ledger(args.study / "ledger")
-        study_id = study.parse(study_text(ledger, ledger.position)).id
+        study_id = study.parse(ledger.study_text()).id
         source = readers.read(path)
         say(f"{path.name}: {source.rows.num_rows} rows read")
         if args.mapping:

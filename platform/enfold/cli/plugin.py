@@ -18,10 +18,9 @@ def execute(args: argparse.Namespace) -> int:
     from enfold import study
     from enfold.evaluate.discover import discover
     from enfold.ledger.ledger import Ledger
-    from enfold.run.run import study_text
 
     ledger = Ledger(args.study / "ledger")
-    parsed = study.parse(study_text(ledger, ledger.position))
+    parsed = study.parse(ledger.study_text())
     found = discover(parsed.plugins)
     offers = [
         {

@@ -72,6 +72,9 @@ class Mapping:
 
 def native(event_type: str, present: list[str]) -> Mapping:
     """Return the identity mapping for a file whose columns are enfold's own."""
+    if event_type not in schema.events():
+        msg = f"`{event_type}` is not an event type"
+        raise UsageError(msg, remedy=f"Use one of {', '.join(schema.events())}, or a mapping.")
     known = {*schema.event_arrow(event_type).names} - {"schema_version", "source_file", "source_row"}
     unknown = sorted(set(present) - known - {"source_row"})
     if unknown:

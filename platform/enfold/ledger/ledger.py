@@ -80,6 +80,18 @@ class Ledger:
             table = table.filter(pc.less_equal(table.column("position"), upto))
         return table
 
+    def study_text(self, upto: int | None = None) -> str:
+        """Return the newest study file landed up to a position (default: all).
+
+        Raises:
+            UsageError: none has been landed.
+        """
+        for commit in reversed(self.commits[:upto]):
+            if commit.kind == "study":
+                return str(commit.details["record"]["text"])
+        msg = "no study file has been landed up to this position"
+        raise UsageError(msg, remedy="Land it: enfold land STUDY STUDY/study.toml")
+
     def append(
         self,
         admit: Callable[["Ledger"], tuple[dict[str, pa.Table], dict[str, Any]]],

@@ -1,11 +1,13 @@
 """Run a cut: pin it, plan shards, let Beam work them, gather the manifest."""
 
+import contextlib
 import hashlib
 import json
 import logging
 import shutil
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,15 +27,6 @@ from enfold.shipped import lock_file
 
 ROWS_PER_SHARD = 250_000
 PINNED = ("enfold", "duckdb", "pyarrow", "apache-beam", "pluggy")
-
-
-def study_text(ledger: Ledger, position: int) -> str:
-    """Return the newest study file landed up to `position`."""
-    for commit in reversed(ledger.commits[:position]):
-        if commit.kind == "study":
-            return str(commit.details["record"]["text"])
-    msg = "no study file has been landed up to this position"
-    raise UsageError(msg, remedy="Land it: enfold land STUDY STUDY/study.toml")
 
 
 def plan_shards(ledger: Ledger, rows_per_shard: int = ROWS_PER_SHARD) -> list[Shard]:
@@ -74,7 +67,7 @@ def run(
     if not 0 < cut.position <= ledger.position:
         msg = f"position {cut.position} is not in the ledger (1 to {ledger.position})"
         raise UsageError(msg)
-    text = study_text(ledger, cut.position)
+    text = ledger.study_text(cut.position)
     parsed = study.parse(text)
     found = discover(parsed.plugins)
     tasks = plan(parsed, found)
@@ -91,7 +84,8 @@ def run(
     logging.disable(logging.NOTSET)
     job = Job(str(folder / "ledger"), str(target), cut, text)
     try:
-        run_pipeline(job, shards, runner, options or [])
+        with _watched(target, len(shards), started, say):
+            run_pipeline(job, shards, runner, options or [])
     except EnfoldError:
         raise
     except Exception as error:  # Beam wraps what a shard raised in its own stack
@@ -112,6 +106,25 @@ def run(
     storage.replace(target / "manifest.json", data)
     storage.replace(folder / "runs" / "current.json", json.dumps({"run": digest[:16]}).encode())
     return manifest
+
+
+@contextlib.contextmanager
+def _watched(target: Path, shards: int, started: float, say: Callable[[str], None]) -> Iterator[None]:
+    """Say now and then how many shards are written; the files tell, so any runner can be watched."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(2):
+            written = len(list((target / "shards").glob("*.json")))
+            say(f"  {written} of {shards} shards after {time.monotonic() - started:.0f} s")
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
 
 
 def _pins(ledger: Ledger, cut: Cut, text: str, tasks: list[Any]) -> dict[str, Any]:
