@@ -172,3 +172,21 @@ def test_plugin_list_names_what_is_offered(demo: Path, capsys: pytest.CaptureFix
     found = json.loads(capsys.readouterr().out)
     assert {"sri", "lldas", "doris", "crs", "icans", "relapse", "expansion"} <= {o["id"] for o in found["offered"]}
     assert found["failures"] == []
+
+
+def test_a_suite_query_is_a_data_finding_until_a_correction_settles_it(demo_copy: Path, tmp_path: Path) -> None:
+    import enfold as package
+
+    def doubts() -> list[tuple[str, ...]]:
+        assert enfold(["run", str(demo_copy)]) == 0
+        query = "SELECT code, subject_ref FROM data_findings WHERE code = 'implausible_weight'"
+        return package.open(str(demo_copy)).sql(query).fetchall()
+
+    path = tmp_path / "assessment.csv"
+    head = "event_id,subject_id,occurred,instrument,item,value_number,unit,supersedes,reason\n"
+    path.write_text(head + "heavy,DEMO-001,2025-06-01,WEIGHT,WEIGHT,301,kg,,\n")
+    assert enfold(["land", str(demo_copy), str(path)]) == 0
+    assert doubts() == [("implausible_weight", "heavy")]
+    path.write_text(head + ",DEMO-001,2025-06-01,WEIGHT,WEIGHT,30.1,kg,heavy,decimal point\n")
+    assert enfold(["land", str(demo_copy), str(path)]) == 0
+    assert doubts() == []

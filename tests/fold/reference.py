@@ -136,7 +136,78 @@ def fold_subject(events: list[Event]) -> dict[str, Any]:
         "exposures": {f["fact_id"]: units(f) for f in of("medication")},
         "emergent": {f["fact_id"]: emergent(f, start) for f in of("adverse_event")},
         "findings": findings(of("assessment"), start, anchor),
+        "subject": subject(of, start, anchor),
+        "periods": [d["time"][0] for d in doses],
+        "courses": {f["fact_id"]: (f["time"][2] if f["time"] else None, last_day(f)) for f in of("medication")},
+        "planned": planned(of, start),
     }
+
+
+def last_day(f: Event) -> dt.date | None:
+    """Return the last day of a course, where the day is known; one given once ends on its day."""
+    if f.get("ended") is not None:
+        return interval(f["ended"])[2]  # type: ignore[index]
+    return f["time"][2] if f["time"] and f.get("frequency") == "once" else None
+
+
+def years(born: dt.date, at: dt.date) -> int:
+    return at.year - born.year - ((at.month, at.day) < (born.month, born.day))
+
+
+def subject(of: Any, start: Any, anchor: Any) -> dict[str, Any]:
+    """Return who it is, how far the course has come, and the dates that later steps count from."""
+    first = sorted(of("enrolment"), key=lambda f: (f["time"] is None, f["time"] and f["time"][0], f["fact_id"]))
+    enrolled = first[0] if first else {}
+    born = interval(enrolled.get("birth_date"))
+    consent = enrolled["time"][2] if enrolled.get("time") else None
+    age = enrolled.get("age_years")
+    if born and born[2] and ((start and start[2]) or consent):
+        age = years(born[2], start[2] if start and start[2] else consent)
+    ends: dict[str, list[Any]] = {}
+    for f in of("disposition"):
+        ends.setdefault(f["milestone"], []).append(f["time"][2] if f["time"] else None)
+    left = [d for m in ("discontinued", "lost_to_follow_up") for d in ends.get(m, [])]
+    status = (
+        "died" if "death" in ends else "discontinued" if left else "completed" if "completed" in ends
+        else "infused" if start else "screen_failure" if "screen_failure" in ends else "enrolled"
+    )  # fmt: skip
+    seen = [f for f in of("assessment") if not f.get("not_done")]
+    seen += [f for f in of("visit") if f.get("status") == "held"]
+    seen += [*of("infusion"), *of("procedure"), *(f for f in of("disposition") if f["milestone"] != "other")]
+    dates = [f["time"][2] for f in seen if f["time"] and f["time"][2]]
+    return {
+        "age_years": age,
+        "consent_date": consent,
+        "conditioning_start_date": anchor[2] if anchor and anchor != start else None,
+        "last_contact_date": max(dates, default=None),
+        "death_date": min((d for d in ends.get("death", []) if d), default=None),
+        "discontinued_date": min((d for d in left if d), default=None),
+        "status": status,
+    }
+
+
+def planned(of: Any, start: Any) -> dict[str, tuple[str, dt.date | None]]:
+    """Return status and date of each planned visit; there are none without an infusion."""
+    if not start or not start[2]:
+        return {}
+    last = subject(of, start, None)["last_contact_date"]
+    out = {}
+    for visit, (low, high, target) in WINDOWS.items():
+        dates = {f["time"][2] for f in of("visit") if f.get("status") == "held" and f["time"] and f["time"][2]}
+        forms: dict[Any, list[Event]] = {}
+        for f in of("assessment"):
+            if f.get("instrument") and f.get("item"):
+                forms.setdefault((f["occasion_id"] or f["fact_id"], f["instrument"]), []).append(f)
+        for members in forms.values():
+            days = [m["time"][2] for m in members if m["time"] and m["time"][2]]
+            if any(m.get("visit_id") for m in members) and days:
+                dates.add(max(days))
+        inside = [d for d in dates if low <= (d - start[2]).days < high]
+        best = min(inside, key=lambda d: (abs((d - start[2]).days - target), -d.toordinal()), default=None)
+        stated = any(f.get("status") == "missed" and f.get("visit_id") == visit for f in of("visit"))
+        closed = last is not None and last >= start[2] + dt.timedelta(days=high)
+        out[visit] = ("held" if best else "missed" if stated or closed else "unknown", best)
+    return out
 
 
 def coverage(reviews: list[Event]) -> set[tuple[Any, ...]]:

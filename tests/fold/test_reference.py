@@ -49,6 +49,19 @@ def history(seed: int) -> list[Event]:
         )
     if rng.random() < 0.6:
         add("infusion", product="flu", role="lymphodepletion", occurred=f"2026-02-{rng.randint(20, 28):02d}")
+    if rng.random() < 0.15:
+        add("infusion", product="car", role="study_product", occurred=f"2026-05-{rng.randint(1, 28):02d}")
+    for _ in range(rng.choice([0, 1, 1, 1, 2])):
+        add(
+            "enrolment",
+            birth_date=rng.choice([None, "2010", "2012-02-29", f"2011-03-{rng.randint(1, 28):02d}"]),
+            age_years=14,
+        )
+    for _ in range(rng.randint(0, 3)):
+        add("visit", visit_id=rng.choice(["BL", "W4", "W12", "U1", None]), status=rng.choice(["held", "missed"]))
+    for _ in range(rng.choice([0, 0, 1, 2])):
+        add("disposition", milestone=rng.choice(["completed", "death", "discontinued", "lost_to_follow_up", "last_contact",
+                                                 "screen_failure", "other"]))  # fmt: skip
     for n in range(rng.randint(2, 5)):  # forms, some twice in one window
         visit = rng.choice(["BL", "W4", "W12", "U1", None])
         stamp = when(rng, 0.1)
@@ -65,7 +78,7 @@ def history(seed: int) -> list[Event]:
     for _ in range(rng.randint(0, 3)):
         add("medication", substance=rng.choice(["prednisolone", "dexamethasone", "azathioprine"]), drug_class="glucocorticoid",
             dose=rng.choice([Decimal("5"), Decimal("0.000001"), Decimal(0), None]), unit=rng.choice(["mg", "mg", "ml"]),
-            frequency=rng.choice(["daily", "twice_daily", "every_2_days"]), route=rng.choice(["oral", "topical"]))  # fmt: skip
+            frequency=rng.choice(["daily", "twice_daily", "every_2_days", "once"]), ended=rng.choice([None, when(rng)]), route=rng.choice(["oral", "topical"]))  # fmt: skip
     for _ in range(rng.randint(0, 7)):
         add("review", data_kind=rng.choice(["glucocorticoid", "fever"]), until=when(rng) or "2026-05-01")
     for _ in range(rng.randint(0, 3)):
@@ -137,6 +150,23 @@ def compared(state: dict[str, pa.Table], subject: str) -> dict[str, Any]:
         "emergent": {
             o["occurrence_id"]: o["treatment_emergent"] for o in of["occurrences"] if o["kind"] == "adverse_event"
         },
+        "subject": {
+            k: who[k]
+            for k in (
+                "age_years",
+                "consent_date",
+                "conditioning_start_date",
+                "last_contact_date",
+                "death_date",
+                "discontinued_date",
+                "status",
+            )
+        },
+        "periods": [p["starts_at"] for p in sorted(of["periods"], key=lambda p: p["period"])],
+        "courses": {
+            e["exposure_id"]: (e["from_date"], e["until_date"]) for e in of["exposures"] if e["kind"] == "medication"
+        },
+        "planned": {v["visit_id"]: (v["status"], v["date"]) for v in of["visits"] if v["scheduled"]},
         "findings": {
             "rows": {
                 r["finding_id"]: {"known": r["known"], "number": r["value_number"], "code": r["value_code"]}
@@ -211,21 +241,50 @@ def test_subjects_fold_alone_as_together(histories: dict[str, list[Event]], fold
         assert rows.to_pylist() == by_subject(folded[name]).get(subject, []), name
 
 
-def test_a_planted_fault_is_caught(histories: dict[str, list[Event]], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fold with one inequality turned round must disagree with the reference."""
+def disagreements(histories: dict[str, list[Event]], folded: dict[str, pa.Table]) -> set[str]:
+    """Return the parts in which the two folds differ for at least one history."""
+    split = {name: by_subject(rows) for name, rows in folded.items()}
+    wrong = set()
+    for subject, events in histories.items():
+        only = {n: pa.Table.from_pylist(rows.get(subject, []), schema=folded[n].schema) for n, rows in split.items()}
+        found = compared(only, subject)
+        wrong |= {part for part, value in fold_subject(events).items() if found[part] != value}
+    return wrong
+
+
+FAULTS = {
+    "coverage": ("from_at <= reached", "from_at < reached - INTERVAL 40 DAY"),
+    "planned": ("WHEN s.last_contact_date >= w.window_until", "WHEN s.last_contact_date >= w.window_from"),
+    "subject": (
+        "WHEN d.died THEN 'died' WHEN d.discontinued THEN 'discontinued'",
+        "WHEN d.discontinued THEN 'discontinued' WHEN d.died THEN 'died'",
+    ),
+    "findings": ("ORDER BY abs(date - target_date), date DESC", "ORDER BY abs(date - target_date), date"),
+    "exposures": ("('dexamethasone', 400000)", "('dexamethasone', 333333)"),
+    "emergent": (
+        "when_local_end(h.occurred) <= s.infusion_date",
+        "when_local_end(h.occurred) < s.infusion_date - INTERVAL 60 DAY",
+    ),
+}
+
+
+@pytest.mark.parametrize("part", FAULTS)
+def test_a_planted_fault_is_caught(
+    part: str, histories: dict[str, list[Event]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fold with one line changed must disagree with the reference, in that part."""
     from enfold.fold import fold as module
 
     real = module.package_file
-    monkeypatch.setattr(
-        module,
-        "package_file",
-        lambda name: real(name).replace("from_at <= reached", "from_at < reached - INTERVAL 40 DAY"),
-    )
+    old, new = FAULTS[part]
+    planted = []
+
+    def changed(name: str) -> str:
+        text = real(name)
+        planted.append(old in text)
+        return text.replace(old, new)
+
+    monkeypatch.setattr(module, "package_file", changed)
     broken = fold(tables([e for h in histories.values() for e in h]), STUDY, Cut(1))
-    split = by_subject(broken["coverage"])
-    wrong = [
-        s
-        for s, events in histories.items()
-        if {(c["data_kind"], c["from_at"], c["until_at"]) for c in split.get(s, [])} != fold_subject(events)["coverage"]
-    ]
-    assert wrong
+    assert any(planted)
+    assert part in disagreements(histories, broken)
