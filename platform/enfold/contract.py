@@ -18,7 +18,7 @@ endpoints they name there, as SQL views. Parameters are bound by name (`$thresho
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Protocol
@@ -27,6 +27,7 @@ import pluggy
 import pyarrow as pa
 
 __all__ = [
+    "Clauses",
     "Declaration",
     "Derivation",
     "Endpoint",
@@ -84,6 +85,37 @@ class SqlRule:
 
 
 @dataclass(frozen=True)
+class Clauses(SqlRule):
+    """A SQL rule at visit grain that returns clauses; their three-valued AND becomes `overall`.
+
+    The query returns `subject_id, visit_id, held, criterion, status, reason, compared, flags,
+    known_from, event_ids`. Where `held` (the visit's status) is `not_due`, the clause does not apply.
+    """
+
+    def __call__(self, seen: Evidence, at: Parameters) -> pa.Table:
+        """Run the text and add the overall rows."""
+        return seen.sql(_OVERALL.format(clauses=self.text), parameter_values(at))
+
+
+_OVERALL = """
+WITH clauses AS ({clauses}
+), due AS (
+    SELECT * REPLACE (
+        CASE WHEN held = 'not_due' THEN 'not_applicable' ELSE status END AS status,
+        CASE WHEN held = 'not_due' THEN 'the visit is not due at this cut' ELSE reason END AS reason)
+    FROM clauses
+), failing AS (
+    SELECT *, CASE WHEN status <> 'met' THEN criterion || ': ' || coalesce(reason, status) END AS why FROM due
+)
+SELECT subject_id, 1 AS period, visit_id, criterion, status, reason, compared, flags, known_from, event_ids FROM due
+UNION ALL
+SELECT subject_id, 1, visit_id, 'overall', all_met(list(status)), string_agg(DISTINCT why, '; ' ORDER BY why), NULL,
+       flatten(list(flags)), max(known_from), flatten(list(event_ids))
+FROM failing GROUP BY subject_id, visit_id
+"""
+
+
+@dataclass(frozen=True)
 class Declaration:
     """What a plugin offers.
 
@@ -98,6 +130,7 @@ class Declaration:
         instruments: Instruments whose items the rule looks at.
         rule: The computation: `SqlRule`, or any callable of evidence and parameters.
         parameters: An instance of a frozen dataclass holding the published defaults.
+        criteria: What each criterion asks, in words, by name; `explain` prints it.
     """
 
     id: str
@@ -109,6 +142,7 @@ class Declaration:
     needs: Sequence[str] = ()
     instruments: Sequence[str] = ()
     parameters: Parameters = Parameters()
+    criteria: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse a grain outside the vocabulary and parameters that are not exact scalars."""

@@ -88,6 +88,8 @@ class Item:
     system: str | None = None
     clinical: bool | None = None
     optional: bool = False  # a form is complete without it
+    never_again: tuple[str, ...] = ()  # codes that cannot follow another code of the item
+    needs_range: bool = False  # a result without the laboratory's range cannot be judged
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,8 @@ def instrument_from(doc: dict[str, Any]) -> Instrument:
             system=spec.get("system"),
             clinical=spec.get("clinical"),
             optional=spec.get("optional", False),
+            never_again=tuple(spec.get("never_again", ())),
+            needs_range=spec.get("needs_range", False),
         )
         for code, spec in doc["items"].items()
     )

@@ -17,6 +17,16 @@ KEYS = {
     "conditioning": {"id", "label"},
     "endpoints": {"alias", "endpoint", "version", "parameters"},
     "derivations": {"id", "parameters"},
+    "dose_limiting": {
+        "id",
+        "source",
+        "category",
+        "grade_from",
+        "within_days",
+        "longer_than_days",
+        "except_categories",
+        "except_attributions",
+    },
 }
 TOP = {*KEYS, "plugins"}
 # the efficacy baseline is the last visit before lymphodepletion that has all of these complete
@@ -58,6 +68,20 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class DoseLimiting:
+    """One rule of the protocol that makes an event a dose-limiting toxicity; days count from infusion."""
+
+    id: str
+    source: str  # adverse_event, crs or icans
+    category: str | None = None
+    grade_from: int = 3
+    within_days: int = 28
+    longer_than_days: int | None = None
+    except_categories: tuple[str, ...] = ()
+    except_attributions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class StudyFile:
     """One parsed study file; `text` is what was landed."""
 
@@ -72,6 +96,7 @@ class StudyFile:
     plugins: tuple[str, ...]
     endpoints: tuple[Asked, ...]
     derivations: dict[str, dict[str, Any]]
+    dose_limiting: tuple[DoseLimiting, ...]
     baseline_instruments: tuple[str, ...]
     text: str
 
@@ -111,6 +136,7 @@ def parse(text: str) -> StudyFile:
         plugins=_plugins(doc.get("plugins", [])),
         endpoints=_endpoints(doc.get("endpoints", [])),
         derivations={d["id"]: d.get("parameters", {}) for d in doc.get("derivations", [])},
+        dose_limiting=_dose_limiting(doc.get("dose_limiting", [])),
         baseline_instruments=tuple(head.get("baseline_instruments", BASELINE_INSTRUMENTS)),
         text=text,
     )
@@ -200,6 +226,24 @@ def _endpoints(entries: list[dict[str, Any]]) -> tuple[Asked, ...]:
     aliases = [a.alias for a in out]
     if len(set(aliases)) != len(aliases):
         raise _wrong("endpoints", "alias", "must be given once for each endpoint")
+    return tuple(out)
+
+
+def _dose_limiting(entries: list[dict[str, Any]]) -> tuple[DoseLimiting, ...]:
+    out = []
+    for e in entries:
+        where = f"dose_limiting {e.get('id')}"
+        if not isinstance(e.get("id"), str):
+            raise _wrong("dose_limiting", "id", "must be a string")
+        if e.get("source") not in ("adverse_event", "crs", "icans"):
+            raise _wrong(where, "source", "must be adverse_event, crs or icans")
+        for key in ("grade_from", "within_days", "longer_than_days"):
+            if key in e and (not isinstance(e[key], int) or isinstance(e[key], bool)):
+                raise _wrong(where, key, "must be a whole number")
+        lists = {k: tuple(e.get(k, ())) for k in ("except_categories", "except_attributions")}
+        out.append(DoseLimiting(**{**e, **lists}))
+    if len({r.id for r in out}) != len(out):
+        raise _wrong("dose_limiting", "id", "must be given once for each rule")
     return tuple(out)
 
 

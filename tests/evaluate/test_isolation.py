@@ -32,7 +32,7 @@ def run(*declared: Declaration) -> tuple[dict[str, int], dict[str | None, str]]:
     found = Discovery({d.id: Offered(d, "p", "0", "0") for d in declared})
     rows = table("enrolment", [{"event_id": f"e{i}", "subject_id": f"{i}"} for i in range(3)])
     state = fold({"enrolment": rows.append_column("position", pa.array([1] * 3))}, parsed, Cut(1))
-    out = evaluate(plan(parsed, found), state, "S")
+    out = evaluate(plan(parsed, found), state, parsed)
     counts = {t.column("id")[0].as_py(): t.num_rows for t in [*out.verdicts, *out.derived] if t.num_rows}
     return counts, {f.declaration: f.stage for f in [*found.failures, *out.failures]}
 

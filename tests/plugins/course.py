@@ -107,7 +107,7 @@ class Course:
         for t, rows in self.events.items():
             table = pa.Table.from_pylist(rows, schema=schema.event_arrow(t))
             tables[t] = table.append_column("position", pa.array([1] * len(rows), pa.int64()))
-        out = evaluate(plan(parsed, found), fold(tables, parsed, Cut(1)), "S")
+        out = evaluate(plan(parsed, found), fold(tables, parsed, Cut(1)), parsed)
         assert not out.failures, out.failures
         rows = [r for part in out.verdicts for r in part.to_pylist() if r["alias"] == endpoint]
         return {(r["visit_id"], r["criterion"]): r for r in rows}

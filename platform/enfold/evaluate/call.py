@@ -12,6 +12,7 @@ from enfold.evaluate.discover import Failure
 from enfold.evaluate.evidence import ShardEvidence
 from enfold.evaluate.graph import Task
 from enfold.ledger import engine
+from enfold.study import StudyFile
 
 
 @dataclass
@@ -23,8 +24,10 @@ class Evaluated:
     failures: list[Failure] = field(default_factory=list)
 
 
-def evaluate(tasks: list[Task], state: Mapping[str, pa.Table], study_id: str, cutoff: date | None = None) -> Evaluated:
-    """Evaluate `tasks` in order on the state tables of one shard.
+def evaluate(
+    tasks: list[Task], state: Mapping[str, pa.Table], study: StudyFile, cutoff: date | None = None
+) -> Evaluated:
+    """Evaluate `tasks` in order on the state tables of one shard, at the study's cut-off or an earlier one.
 
     A task that fails is recorded, and so is every task that needs it; the others go on.
     """
@@ -39,9 +42,9 @@ def evaluate(tasks: list[Task], state: Mapping[str, pa.Table], study_id: str, cu
             continue
         stage = "compute"
         try:
-            raw = d.rule(ShardEvidence(d, state, results, cutoff), task.parameters)
+            raw = d.rule(ShardEvidence(d, state, results, study, cutoff or study.data_cutoff), task.parameters)
             stage = "return"
-            rows = stamp(task, raw, study_id, subjects)
+            rows = stamp(task, raw, study.id, subjects)
         except Exception as error:
             _fail(out, task, stage, f"{type(error).__name__}: {error}")
             continue

@@ -11,6 +11,7 @@ import pyarrow as pa
 from enfold import schema
 from enfold.contract import Declaration
 from enfold.ledger import engine
+from enfold.study import StudyFile
 
 
 class ShardEvidence:
@@ -21,6 +22,7 @@ class ShardEvidence:
         declaration: Declaration,
         state: Mapping[str, pa.Table],
         results: Mapping[str, pa.Table],
+        study: StudyFile,
         cutoff: date | None = None,
     ) -> None:
         self._con = engine.connect()
@@ -45,6 +47,8 @@ class ShardEvidence:
         ]
         self._con.register("instrument_items", pa.Table.from_pylist(items, schema=_ITEMS))
         self._con.register("cut", pa.table({"cutoff": pa.array([cutoff], pa.date32())}))
+        for name, rows in _protocol(study).items():
+            self._con.register(name, rows)
         self._con.execute(_HELPERS)
         self._con.execute("SET lock_configuration = true")
 
@@ -65,6 +69,37 @@ class ShardEvidence:
         return self._con.table(name).to_arrow_table()
 
 
+
+
+def _protocol(study: StudyFile) -> dict[str, pa.Table]:
+    """Return what the study file declares, as tables that every rule may read."""
+    levels = [(x.id, x.dose, x.unit) for x in study.dose_levels]
+    toxic = [vars(r) for r in study.dose_limiting]
+    return {
+        "protocol_dose_levels": pa.table(
+            {
+                "dose_level": pa.array([x[0] for x in levels], pa.string()),
+                "dose": pa.array([x[1] for x in levels], schema.NUMBER),
+                "unit": pa.array([x[2] for x in levels], pa.string()),
+            }
+        ),
+        "protocol_dose_limiting": pa.Table.from_pylist(toxic, schema=_DOSE_LIMITING),
+    }
+
+
+_DOSE_LIMITING = pa.schema(
+    [
+        ("id", pa.string()),
+        ("source", pa.string()),
+        ("category", pa.string()),
+        ("grade_from", pa.int64()),
+        ("within_days", pa.int64()),
+        ("longer_than_days", pa.int64()),
+        ("except_categories", pa.list_(pa.string())),
+        ("except_attributions", pa.list_(pa.string())),
+    ]
+)
+
 # Three-valued logic for SQL rules: what is not known is not evaluable, never not met.
 _HELPERS = """
 CREATE MACRO verdict(condition) AS
@@ -74,6 +109,9 @@ CREATE MACRO all_met(statuses) AS
     CASE WHEN list_contains(statuses, 'not_met') THEN 'not_met'
          WHEN list_contains(statuses, 'not_evaluable') THEN 'not_evaluable'
          WHEN list_contains(statuses, 'met') THEN 'met' ELSE 'not_applicable' END;
+-- an exact number as people write it, without trailing zeros
+CREATE MACRO shown(number) AS
+    regexp_replace(regexp_replace(CAST(number AS VARCHAR), '([.][0-9]*?)0+$', '\\1'), '[.]$', '');
 """
 
 _ITEMS = pa.schema(

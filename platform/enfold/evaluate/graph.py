@@ -1,5 +1,6 @@
 """Order: what the study asks for, what that needs, each after what it reads."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from enum import Enum
@@ -32,8 +33,8 @@ class Task:
         return parameter_digest(self.parameters)
 
 
-def plan(study: StudyFile, found: Discovery) -> list[Task]:
-    """Return the tasks in an order in which each comes after what it reads.
+def plan(study: StudyFile, found: Discovery, also: Sequence[str] = ()) -> list[Task]:
+    """Return the tasks in an order in which each comes after what it reads; `also` adds declarations by id.
 
     A declaration that is missing or reads what does not exist becomes a failure in `found`, and
     so does everything that needs it.
@@ -55,7 +56,7 @@ def plan(study: StudyFile, found: Discovery) -> list[Task]:
             msg = f"study.toml: {asked.endpoint} is asked for in version {asked.version}, offered is {have}"
             raise UsageError(msg, remedy="Install that version, or amend the study file.")
         tasks[asked.alias] = Task(asked.alias, offered, merged(offered.declaration, asked.parameters))
-    pending = [n for t in tasks.values() for n in t.declaration.needs]
+    pending = [*also, *(n for t in tasks.values() for n in t.declaration.needs)]
     while pending:
         name = pending.pop()
         if name in tasks or name not in found.offered:

@@ -98,6 +98,8 @@ def _tables(
             "optional": (pa.bool_(), [it.optional for _, it in items]),
             "codes": (pa.list_(pa.string()), [list(it.codes) for _, it in items]),
             "units": (pa.list_(pa.string()), [list(it.units) for _, it in items]),
+            "never_again": (pa.list_(pa.string()), [list(it.never_again) for _, it in items]),
+            "needs_range": (pa.bool_(), [it.needs_range for _, it in items]),
             "whole": (pa.bool_(), [it.integer for _, it in items]),
             "low": (schema.NUMBER, [it.range[0] if it.range else None for _, it in items]),
             "high": (schema.NUMBER, [it.range[1] if it.range else None for _, it in items]),

@@ -51,8 +51,8 @@ def work(job: Job, shard: Shard) -> dict[str, Any]:
     ledger, parsed, tasks = _prepared(job.ledger, job.study_text, job.cut.position)
     events = read_events(ledger, job.cut, (shard.slot_from, shard.slot_until))
     state = fold(events, parsed, job.cut, suite_queries(ledger, job.cut))
-    cutoff = job.cut.occurred_until.date() if job.cut.occurred_until else parsed.data_cutoff
-    out = evaluate(tasks, state, parsed.id, cutoff)
+    until = job.cut.occurred_until
+    out = evaluate(tasks, state, parsed, until.date() if until else None)
     tables = {**state, **_gathered(out.derived, "derived"), **_gathered(out.verdicts, "verdicts")}
     schemas = {**schema.state(), **schema.results()}
     for name, rows in tables.items():

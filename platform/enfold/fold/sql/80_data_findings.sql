@@ -38,6 +38,27 @@ FROM exposures
 WHERE drug_class = 'glucocorticoid' AND prednisone_units_per_dosing_day IS NULL
   AND coalesce(route, '') NOT IN ('topical', 'inhaled', 'intranasal', 'ophthalmic', 'intra_articular')
 UNION ALL
+SELECT f.subject_id, 'impossible_transition', 'query', f.finding_id,
+       f.instrument || ' ' || f.item || ': a grade that cannot follow an earlier one; rules treat it as unknown',
+       list_sort(list_distinct(list_concat(any_value(f.event_ids), flatten(list(e.event_ids)))))
+FROM findings f
+JOIN items i ON i.instrument = f.instrument AND i.item = f.item AND list_contains(i.never_again, f.value_code)
+JOIN findings e ON e.subject_id = f.subject_id AND e.instrument = f.instrument AND e.item = f.item AND e.known
+    AND e.from_at < f.from_at AND NOT list_contains(i.never_again, e.value_code)
+WHERE f.known
+GROUP BY f.subject_id, f.finding_id, f.instrument, f.item
+UNION ALL
+SELECT f.subject_id, 'no_reference_range', 'query', f.finding_id,
+       f.instrument || ' ' || f.item || ': no reference range of the laboratory; rules that compare with it cannot judge it',
+       f.event_ids
+FROM findings f JOIN items i USING (instrument, item)
+WHERE i.needs_range AND f.known AND f.range_low IS NULL AND f.range_high IS NULL
+UNION ALL
+SELECT subject_id, 'no_age', 'query', subject_id,
+       'neither a birth date nor an age: rules that depend on age (ICE or CAPD, childhood definitions) cannot choose',
+       event_ids
+FROM subjects WHERE age_years IS NULL AND infusion_at IS NOT NULL
+UNION ALL
 SELECT q.subject_id, q.code, 'query', q.event_id, q.reason, [q.event_id] FROM suite_queries q
 UNION ALL
 SELECT subject_id, 'no_birth_date', 'info', subject_id,

@@ -1,6 +1,8 @@
 """Lupus activity: the derivations that lupus endpoints read."""
 
 from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
 from importlib.resources import files
 
 from enfold.contract import Declaration, Derivation, Parameters, SqlRule, hookimpl
@@ -14,56 +16,125 @@ def _sql(name: str) -> SqlRule:
     return SqlRule((files(__package__) / f"{name}.sql").read_text("utf-8"))
 
 
-@dataclass(frozen=True)
-class Attribution(Parameters):
-    """Days after infusion on which cytopenia, fever and CNS items need positive attribution."""
+class IndexVariant(Enum):
+    """Which published index the tick boxes are scored as; S2K is SELENA with the 2K proteinuria rule."""
 
+    SLEDAI_2K = "SLEDAI_2K"
+    SELENA = "SELENA"
+    S2K = "S2K"
+
+
+class Source(Enum):
+    """Whether the visit's form alone speaks, or other forms within the window add to it."""
+
+    FORM = "form"
+    WINDOW = "window"
+
+
+@dataclass(frozen=True)
+class SledaiItems(Parameters):
+    """Which items count: variant of the index, window, and attribution after infusion.
+
+    `guarded_until_day`: up to this day cytopenia, fever and CNS items need positive attribution.
+    `window_days`: 10 or 30, as the protocol fixes; used where `source` is `window`.
+    """
+
+    index_variant: IndexVariant = IndexVariant.SLEDAI_2K
+    window_days: int = 30
+    source: Source = Source.FORM
     guarded_until_day: int = 28
 
 
 @dataclass(frozen=True)
 class SteroidWindow(Parameters):
-    """Days over which the prednisone equivalent is summed, the visit date included."""
+    """Days over which the prednisone equivalent is summed, the visit date included.
+
+    The `include_...` switches give the sensitivity readings without adrenal replacement or without
+    glucocorticoids for toxicity. `pulse_mg`: a dosing day of at least this much is flagged as a pulse.
+    """
 
     days: int = 7
     days_if_not_daily: int = 14
     carried_days: int = 7
+    include_replacement: bool = True
+    include_toxicity: bool = True
+    pulse_mg: int = 250
 
 
 @dataclass(frozen=True)
-class Stability(Parameters):
-    """Days before the visit, both ends included, in which a start or an increase is unstable."""
+class Background(Parameters):
+    """Days in which a start or an increase is unstable (both ends included); maxima that the study adds.
+
+    `maximum_per_week`: `substance amount unit` per week, separated by semicolons.
+    """
 
     days: int = 28
+    maximum_per_week: str = ""
 
+
+@dataclass(frozen=True)
+class WeightWindow(Parameters):
+    """How old a body weight may be."""
+
+    valid_days: int = 90
+
+
+@dataclass(frozen=True)
+class FlareIndex(Parameters):
+    """Thresholds of the SELENA Flare Index; PGA on 0 to 3. `flare_items`: items of a complete FLARE form."""
+
+    sledai_rise: int = 3
+    severe_sledai: int = 12
+    pga_rise: Decimal = Decimal("1.0")
+    severe_pga: Decimal = Decimal("2.5")
+    severe_mg_per_kg: Decimal = Decimal("0.5")
+    flare_items: int = 13
+
+
+VISITS = ("visit_id", "date", "status", "infusion_day")
+FINDINGS = (
+    "occasion_id",
+    "instrument",
+    "item",
+    "finding_id",
+    "visit_id",
+    "chosen",
+    "date",
+    "from_at",
+    "until_at",
+    "value_number",
+    "value_code",
+    "comparator",
+    "attribution",
+    "known",
+    "event_ids",
+)
+OCCASIONS = (
+    "occasion_id",
+    "instrument",
+    "visit_id",
+    "chosen",
+    "baseline_for",
+    "from_at",
+    "until_at",
+    "date",
+    "infusion_day",
+)
+REVIEWED = ("data_kind", "from_date", "until_date", "event_ids")
 
 sledai_items = Derivation(
     id="sledai_items",
-    version="2K/30d/1",
+    version="2K/2",
     citation=SLEDAI_2K,
     grain="visit",
-    reads={
-        "occasions": ("occasion_id", "instrument", "visit_id", "chosen", "until_at", "infusion_day"),
-        "findings": (
-            "occasion_id",
-            "instrument",
-            "item",
-            "value_code",
-            "known",
-            "contested",
-            "attribution",
-            "until_at",
-            "event_ids",
-            "finding_id",
-        ),
-    },
+    reads={"occasions": OCCASIONS, "findings": FINDINGS},
     instruments=("SLEDAI2K",),
     rule=_sql("sledai_items"),
-    parameters=Attribution(),
+    parameters=SledaiItems(),
 )
 sledai_2k = Derivation(
     id="sledai_2k",
-    version="2K/30d/1",
+    version="2K/1",
     citation=SLEDAI_2K,
     grain="visit",
     reads={},
@@ -73,13 +144,10 @@ sledai_2k = Derivation(
 )
 bilag_change = Derivation(
     id="bilag_change",
-    version="2004/1",
+    version="2004/2",
     citation="Isenberg DA et al. Rheumatology 2005;44:902-6; Gordon C et al. Rheumatology 2003;42:1372-9",
     grain="visit",
-    reads={
-        "occasions": ("occasion_id", "instrument", "visit_id", "chosen", "baseline_for", "until_at"),
-        "findings": ("occasion_id", "instrument", "item", "value_code", "known", "until_at", "event_ids"),
-    },
+    reads={"occasions": OCCASIONS, "findings": FINDINGS},
     instruments=("BILAG2004",),
     rule=_sql("bilag_change"),
 )
@@ -88,27 +156,36 @@ pga = Derivation(
     version="0-3/1",
     citation="Piga M et al. Lancet Rheumatol 2022;4:e441-9",
     grain="visit",
-    reads={
-        "occasions": ("occasion_id", "instrument", "visit_id", "chosen", "until_at"),
-        "findings": ("occasion_id", "instrument", "item", "value_number", "known", "until_at", "event_ids"),
-    },
+    reads={"occasions": OCCASIONS, "findings": FINDINGS},
     instruments=("PGA",),
     rule=_sql("pga"),
 )
+weight = Derivation(
+    id="weight",
+    version="1",
+    citation="Last body weight on or before the visit, at most 90 days old; our decision",
+    grain="visit",
+    reads={"visits": VISITS, "findings": FINDINGS},
+    instruments=("WEIGHT",),
+    rule=_sql("weight"),
+    parameters=WeightWindow(),
+)
 prednisone = Derivation(
     id="prednisone",
-    version="1",
+    version="2",
     citation="Anti-inflammatory equivalence of prednisone 5 mg; see docs/reference/definitions.md",
     grain="visit",
     reads={
-        "visits": ("visit_id", "date"),
+        "visits": VISITS,
         "exposures": (
+            "exposure_id",
+            "substance",
             "drug_class",
             "route",
             "role",
+            "indication",
             "every_n_days",
             "from_date",
-            "from_at",
             "until_date",
             "ongoing",
             "frequency",
@@ -117,45 +194,70 @@ prednisone = Derivation(
             "from_latest",
             "event_ids",
         ),
-        "coverage": ("data_kind", "from_date", "until_date"),
-        "reviews": ("data_kind", "from_date", "until_date", "event_ids"),
+        "coverage": REVIEWED,
+        "reviews": REVIEWED,
     },
     rule=_sql("prednisone"),
     parameters=SteroidWindow(),
 )
 background = Derivation(
     id="background",
-    version="1",
-    citation="Stability of background treatment: 28 days, our reading of 'stable' in DORIS 2021",
+    version="2",
+    citation="Stability of background treatment: 28 days, our reading of 'stable' in DORIS 2021; maxima: Golder 2016",
     grain="visit",
     reads={
-        "visits": ("visit_id", "date"),
+        "visits": VISITS,
         "exposures": (
             "exposure_id",
             "substance",
             "drug_class",
             "role",
-            "indication",
+            "change_reason",
             "dose",
             "unit",
             "every_n_days",
             "doses_per_dosing_day",
             "from_date",
             "until_date",
-            "ongoing",
-            "change_reason",
             "contested",
             "event_ids",
         ),
-        "coverage": ("data_kind", "from_date", "until_date"),
-        "reviews": ("data_kind", "from_date", "until_date", "event_ids"),
+        "coverage": REVIEWED,
+        "reviews": REVIEWED,
     },
     rule=_sql("background"),
-    parameters=Stability(),
+    parameters=Background(),
+)
+flare_index = Derivation(
+    id="flare_index",
+    version="SELENA/1",
+    citation="Petri M et al. Lupus 1999;8:685-91, from secondary renderings; used in N Engl J Med 2005;353:2550-8",
+    grain="visit",
+    reads={
+        "visits": VISITS,
+        "occasions": OCCASIONS,
+        "findings": FINDINGS,
+        "exposures": (
+            "exposure_id",
+            "kind",
+            "substance",
+            "drug_class",
+            "role",
+            "indication",
+            "from_date",
+            "until_date",
+            "event_ids",
+        ),
+        "coverage": REVIEWED,
+    },
+    needs=("sledai_2k", "pga", "prednisone", "weight"),
+    instruments=("FLARE",),
+    rule=_sql("flare_index"),
+    parameters=FlareIndex(),
 )
 
 
 @hookimpl
 def enfold_declarations() -> list[Declaration]:
     """Register the derivations."""
-    return [sledai_items, sledai_2k, bilag_change, pga, prednisone, background]
+    return [sledai_items, sledai_2k, bilag_change, pga, weight, prednisone, background, flare_index]

@@ -1,10 +1,21 @@
 -- Background treatment at a visit: courses started or increased within $days days (both ends
--- included), and which classes are in use on the visit date. Courses for toxicity of the cell
+-- included), with and without the increases that childhood definitions excuse (side effect, weight,
+-- adherence, building up), and which classes are in use on the visit date. Courses for toxicity of the cell
 -- therapy are not background treatment of lupus.
-WITH maxima(substance, unit, per_week) AS (
+WITH published(substance, unit, per_week) AS (
     -- standard maintenance doses (Golder 2016), as mg in seven days; other drugs have no published maximum
     VALUES ('hydroxychloroquine', 'mg', 2800), ('methotrexate', 'mg', 30), ('azathioprine', 'mg', 1400),
            ('mycophenolate_mofetil', 'mg', 21000), ('mycophenolic_acid', 'mg', 15120), ('leflunomide', 'mg', 140)
+),
+-- what the study file adds or overrules: `tacrolimus 42 mg; methotrexate 15 mg`, per week
+declared AS (
+    SELECT word[1] AS substance, word[3] AS unit, CAST(word[2] AS DECIMAL(18, 6)) AS per_week
+    FROM (SELECT string_split(trim(unnest(string_split($maximum_per_week, ';'))), ' ') AS word) WHERE len(word) = 3
+),
+maxima AS (
+    FROM declared
+    UNION ALL
+    SELECT substance, unit, CAST(per_week AS DECIMAL(18, 6)) FROM published ANTI JOIN declared USING (substance)
 ),
 courses AS (
     SELECT *, coalesce(until_date, DATE '9999-12-31') AS last_date,
@@ -13,28 +24,23 @@ courses AS (
     WHERE drug_class IN ('antimalarial', 'immunosuppressant', 'biologic', 'investigational')
       AND coalesce(role, 'background') NOT IN ('toxicity_treatment', 'prior_therapy')
 ),
-starts AS (
-    -- what of the same substance was in use on the day before
-    SELECT c.*, (SELECT count(*) FROM courses p
-                 WHERE p.subject_id = c.subject_id AND p.substance = c.substance
-                   AND p.exposure_id <> c.exposure_id
-                   AND p.from_date < c.from_date AND p.last_date >= c.from_date - 1) AS before,
-           (SELECT max(p.per_dosing_day * c.every_n_days) FROM courses p
-                 WHERE p.subject_id = c.subject_id AND p.substance = c.substance
-                   AND p.exposure_id <> c.exposure_id AND p.unit = c.unit
-                   AND p.from_date < c.from_date AND p.last_date >= c.from_date - 1
-                   AND p.every_n_days IS NOT NULL) AS before_scaled,
-           (SELECT max(p.every_n_days) FROM courses p
-                 WHERE p.subject_id = c.subject_id AND p.substance = c.substance
-                   AND p.exposure_id <> c.exposure_id AND p.unit = c.unit
-                   AND p.from_date < c.from_date AND p.last_date >= c.from_date - 1) AS before_every
-    FROM courses c
+before AS (
+    -- against every course of the substance in force on the day before: above all of them is an increase
+    SELECT c.subject_id, c.exposure_id, count(p.exposure_id) AS earlier,
+           bool_or(p.unit = c.unit AND c.per_dosing_day * p.every_n_days <= p.per_dosing_day * c.every_n_days) AS not_above,
+           bool_and(p.unit = c.unit AND c.per_dosing_day * p.every_n_days > p.per_dosing_day * c.every_n_days) AS above_all,
+           bool_and(p.unit IS NOT DISTINCT FROM c.unit AND p.unit IS NOT NULL AND p.per_dosing_day IS NOT NULL
+                    AND c.per_dosing_day IS NOT NULL AND p.every_n_days IS NOT NULL AND c.every_n_days IS NOT NULL) AS comparable,
+           flatten(list(p.event_ids) FILTER (p.exposure_id IS NOT NULL)) AS event_ids
+    FROM courses c LEFT JOIN courses p ON p.subject_id = c.subject_id AND p.substance = c.substance
+        AND p.exposure_id <> c.exposure_id AND p.from_date < c.from_date AND p.last_date >= c.from_date - 1
+    GROUP BY c.subject_id, c.exposure_id
 ),
 changes AS (
-    SELECT *, CASE WHEN before = 0 THEN true
-                   WHEN before_scaled IS NULL OR per_dosing_day IS NULL THEN NULL
-                   ELSE per_dosing_day * before_every > before_scaled END AS unstable
-    FROM starts
+    SELECT c.*, list_concat(c.event_ids, coalesce(b.event_ids, [])) AS change_ids,
+           CASE WHEN b.earlier = 0 THEN true WHEN b.not_above THEN false WHEN b.comparable THEN b.above_all END AS unstable,
+           b.earlier > 0 AND coalesce(c.change_reason IN ('side_effect', 'weight', 'adherence', 'build_up'), false) AS excused
+    FROM courses c JOIN before b USING (subject_id, exposure_id)
 ),
 held AS (SELECT subject_id, visit_id, date FROM visits WHERE date IS NOT NULL),
 covered AS (
@@ -48,7 +54,9 @@ near AS (
     SELECT v.subject_id, v.visit_id,
            count(*) FILTER (c.unstable) AS changed,
            bool_or(c.unstable IS NULL OR c.contested OR c.from_date IS NULL) AS doubtful,
-           flatten(list(c.event_ids)) AS event_ids
+           count(*) FILTER (c.unstable AND NOT c.excused) AS changed_unexcused,
+           bool_or((c.unstable IS NULL AND NOT c.excused) OR c.contested OR c.from_date IS NULL) AS doubtful_unexcused,
+           flatten(list(c.change_ids)) AS event_ids
     FROM held v JOIN changes c ON c.subject_id = v.subject_id
         AND (c.from_date IS NULL OR c.from_date BETWEEN v.date - CAST($days AS INTEGER) AND v.date)
     GROUP BY v.subject_id, v.visit_id
@@ -71,6 +79,8 @@ in_use AS (
 answers AS (
     SELECT v.*, r.visit_id IS NOT NULL AS reviewed, coalesce(r.event_ids, []) AS review_ids,
            coalesce(n.changed, 0) AS changed, coalesce(n.doubtful, false) AS doubtful,
+           coalesce(n.changed_unexcused, 0) AS changed_unexcused,
+           coalesce(n.doubtful_unexcused, false) AS doubtful_unexcused,
            coalesce(n.event_ids, []) AS change_ids,
            coalesce(u.suppressing, 0) AS suppressing, coalesce(u.antimalarial, 0) AS antimalarial,
            coalesce(u.investigational, 0) AS investigational, coalesce(u.above_maximum, 0) AS above_maximum,
@@ -82,6 +92,7 @@ answers AS (
 ),
 long AS (
     SELECT *, 'changed' AS measure, changed AS seen, doubtful AS open, change_ids AS ids FROM answers
+    UNION ALL SELECT *, 'changed_unexcused', changed_unexcused, doubtful_unexcused, change_ids FROM answers
     UNION ALL SELECT *, 'suppressing', suppressing, false, use_ids FROM answers
     UNION ALL SELECT *, 'antimalarial', antimalarial, false, use_ids FROM answers
     UNION ALL SELECT *, 'investigational', investigational, false, use_ids FROM answers

@@ -1,42 +1,62 @@
--- New A and new B grades against the efficacy baseline. A new A comes from B to E, a new B from C to
--- E; A to B is improvement. A domain unknown on either side widens the upper bound; so does E after
--- a baseline of A to D, which cannot be.
+-- New A, B and C grades, against the efficacy baseline (`new_a`, `new_b`, as SRI asks) and against the
+-- previous form (`…_previous`, as flares ask). A new A comes from B to E, a new B from C to E, a new C from
+-- D or E; A to B is improvement. A domain unknown on either side widens the upper bound; so does E after
+-- any earlier A to D, which cannot be.
 WITH grades AS (
-    SELECT o.subject_id, o.occasion_id, o.visit_id, o.chosen, o.baseline_for, o.until_at, i.item AS domain,
+    SELECT o.subject_id, o.occasion_id, o.visit_id, o.chosen, o.baseline_for, o.from_at, o.until_at, i.item AS domain,
            f.value_code AS grade, coalesce(f.event_ids, []) AS event_ids
     FROM (FROM occasions WHERE instrument = 'BILAG2004') o
     CROSS JOIN (FROM instrument_items WHERE instrument = 'BILAG2004') i
     LEFT JOIN findings f ON f.subject_id = o.subject_id AND f.occasion_id = o.occasion_id
         AND f.instrument = 'BILAG2004' AND f.item = i.item AND f.known
 ),
-paired AS (
-    SELECT v.*, b.grade AS reference, coalesce(b.event_ids, []) AS reference_ids,
-           (v.grade = 'E' AND b.grade <> 'E') AS impossible
-    FROM grades v
-    LEFT JOIN (FROM grades WHERE baseline_for IN ('efficacy', 'both')) b USING (subject_id, domain)
+affected AS (
+    SELECT *, max(CASE WHEN grade <> 'E' THEN 1 ELSE 0 END) OVER earlier = 1 AS ever,
+           coalesce(flatten(list(event_ids) FILTER (grade <> 'E') OVER earlier), []) AS ever_ids
+    FROM grades
+    WINDOW earlier AS (PARTITION BY subject_id, domain ORDER BY from_at, occasion_id
+                       ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
 ),
-judged AS (
-    SELECT *,
-           CASE WHEN grade IS NULL OR coalesce(impossible, false) THEN NULL
-                WHEN grade <> 'A' THEN false
-                WHEN reference IS NULL THEN NULL ELSE reference <> 'A' END AS new_a,
-           CASE WHEN grade IS NULL OR coalesce(impossible, false) THEN NULL
-                WHEN grade <> 'B' THEN false
-                WHEN reference IS NULL THEN NULL ELSE reference IN ('C', 'D', 'E') END AS new_b
-    FROM paired
+sequence AS (
+    SELECT *, CASE WHEN grade = 'E' AND ever THEN NULL ELSE grade END AS usable,
+           list_concat(event_ids, CASE WHEN grade = 'E' THEN ever_ids ELSE [] END) AS used_ids
+    FROM affected
+),
+spoken AS (
+    -- forms that speak for a visit, in time order; the previous one, whatever it leaves out
+    SELECT *, lag(usable) OVER w AS previous, lag(used_ids) OVER w AS previous_ids
+    FROM sequence WHERE chosen OR baseline_for IS NOT NULL
+    WINDOW w AS (PARTITION BY subject_id, domain ORDER BY from_at, occasion_id)
+),
+paired AS (
+    SELECT v.subject_id, v.occasion_id, v.visit_id, v.chosen, v.until_at, v.domain, v.usable AS grade, '' AS suffix,
+           b.usable AS reference, list_concat(v.used_ids, coalesce(b.used_ids, [])) AS event_ids
+    FROM sequence v
+    LEFT JOIN (FROM sequence WHERE baseline_for IN ('efficacy', 'both')) b USING (subject_id, domain)
+    UNION ALL
+    SELECT subject_id, occasion_id, visit_id, chosen, until_at, domain, usable, '_previous',
+           previous, list_concat(used_ids, coalesce(previous_ids, []))
+    FROM spoken
 ),
 long AS (
-    SELECT *, 'new_a' AS measure, new_a AS hit FROM judged
-    UNION ALL SELECT *, 'new_b', new_b FROM judged
+    SELECT p.*, n.grade || p.suffix AS measure,
+           CASE WHEN p.grade IS NULL THEN NULL
+                WHEN p.grade <> n.letter THEN false
+                WHEN p.reference IS NULL THEN NULL
+                ELSE list_contains(n.from_grades, p.reference) END AS hit
+    FROM paired p CROSS JOIN (
+        VALUES ('new_a', 'A', ['B', 'C', 'D', 'E']), ('new_b', 'B', ['C', 'D', 'E']), ('new_c', 'C', ['D', 'E'])
+    ) n(grade, letter, from_grades)
 )
 SELECT subject_id, 1 AS period, CASE WHEN chosen THEN visit_id END AS visit_id, occasion_id, measure,
        CASE WHEN bool_and(hit IS NOT NULL) THEN count(*) FILTER (hit) END AS value_number,
        count(*) FILTER (hit) AS lower,
        count(*) FILTER (coalesce(hit, true)) AS upper,
+       string_agg(CASE WHEN hit THEN domain END, ', ' ORDER BY domain) AS value_code,
        CASE WHEN NOT bool_and(hit IS NOT NULL)
-            THEN string_agg(CASE WHEN hit IS NULL THEN domain END, ', ' ORDER BY domain) || ': grade unknown here or at baseline'
-            END AS reason,
+            THEN string_agg(CASE WHEN hit IS NULL THEN domain END, ', ' ORDER BY domain)
+                 || ': grade unknown or impossible here or at the reference' END AS reason,
        max(until_at) AS known_from,
-       flatten(list(event_ids)) || flatten(list(reference_ids)) AS event_ids
+       flatten(list(event_ids)) AS event_ids
 FROM long
 GROUP BY subject_id, chosen, visit_id, occasion_id, measure

@@ -1,15 +1,35 @@
 -- Prednisone equivalent over the window that ends on the visit date, as a sum of whole sixtieths of
 -- a microgram, and the days it covers. The sum is known where a review covers every day of it and
--- every course in it has a known dose; else only its lower bound is.
-WITH courses AS (
-    SELECT *, coalesce(until_date,
-                       CASE WHEN ongoing THEN DATE '9999-12-31' END,
-                       from_date + CAST($carried_days AS INTEGER)) AS last_date,
-           until_date IS NULL AND NOT coalesce(ongoing, false) AS end_unknown,
-           CASE WHEN frequency = 'once' THEN 1 ELSE coalesce(every_n_days, 1) END AS every
+-- every course in it has a known dose; else only its lower bound is. An unknown dose is carried from
+-- the same drug, and a course without an end runs, for at most $carried_days days.
+WITH systemic AS (
+    SELECT *, CASE WHEN frequency = 'once' THEN 1 ELSE coalesce(every_n_days, 1) END AS every,
+           coalesce(until_date, CASE WHEN ongoing THEN DATE '9999-12-31' END,
+                    from_date + CAST($carried_days AS INTEGER)) AS last_date,
+           until_date IS NULL AND NOT coalesce(ongoing, false) AS end_unknown
     FROM exposures
     WHERE drug_class = 'glucocorticoid'
       AND coalesce(route, '?') NOT IN ('topical', 'inhaled', 'intranasal', 'ophthalmic', 'intra_articular')
+      AND ($include_replacement OR coalesce(indication, '?') <> 'adrenal_replacement')
+      AND ($include_toxicity OR coalesce(role, '?') <> 'toxicity_treatment')
+),
+carried AS (
+    SELECT c.subject_id, c.exposure_id, last(p.prednisone_units_per_dosing_day ORDER BY p.from_date, p.exposure_id) AS units,
+           last(p.event_ids ORDER BY p.from_date, p.exposure_id) AS event_ids
+    FROM systemic c JOIN systemic p ON p.subject_id = c.subject_id AND p.substance = c.substance
+        AND p.exposure_id <> c.exposure_id AND p.prednisone_units_per_dosing_day IS NOT NULL
+        AND p.from_date < c.from_date AND p.last_date >= c.from_date - 1
+    WHERE c.prednisone_units_per_dosing_day IS NULL
+    GROUP BY c.subject_id, c.exposure_id
+),
+courses AS (
+    SELECT s.* REPLACE (
+               CASE WHEN k.units IS NOT NULL THEN least(s.last_date, s.from_date + CAST($carried_days AS INTEGER))
+                    ELSE s.last_date END AS last_date,
+               list_concat(s.event_ids, coalesce(k.event_ids, [])) AS event_ids),
+           coalesce(s.prednisone_units_per_dosing_day, k.units) AS units,
+           k.units IS NOT NULL AS is_carried, s.last_date AS stated_last
+    FROM systemic s LEFT JOIN carried k USING (subject_id, exposure_id)
 ),
 dated AS (
     SELECT v.subject_id, v.visit_id, v.date,
@@ -22,18 +42,23 @@ dated AS (
 windows AS (SELECT *, date - CAST(days AS INTEGER) + 1 AS first_day FROM dated),
 parts AS (
     SELECT w.*, c.event_ids, c.from_latest, c.end_unknown, c.contested, c.from_date IS NULL AS undated,
-           c.prednisone_units_per_dosing_day AS units,
+           c.units, c.is_carried, c.stated_last, c.role, c.indication,
            greatest(c.from_date, w.first_day) AS low, least(c.last_date, w.date) AS high,
            c.from_date AS began, c.last_date, c.every
     FROM windows w JOIN courses c ON c.subject_id = w.subject_id
         AND (c.from_date IS NULL OR (c.from_date <= w.date
-             AND (c.last_date >= w.first_day OR c.end_unknown)))
+             AND (c.stated_last >= w.first_day OR c.end_unknown)))
 ),
 summed AS (
     SELECT subject_id, visit_id,
            sum(CASE WHEN low > high OR units IS NULL OR undated THEN 0 ELSE
                units * ((high - began) // every - (low - began + every - 1) // every + 1) END) AS units,
-           bool_or(undated OR contested OR units IS NULL OR (end_unknown AND last_date < date)) AS doubtful,
+           bool_or(undated OR contested OR units IS NULL OR (end_unknown AND last_date < date)
+                   OR (is_carried AND least(stated_last, date) > last_date)) AS doubtful,
+           coalesce(bool_or(units >= $pulse_mg * 60000 AND low <= high), false) AS pulse,
+           coalesce(bool_or(indication = 'adrenal_replacement' AND low <= high), false) AS replacement,
+           coalesce(bool_or(role = 'toxicity_treatment' AND low <= high), false) AS toxicity,
+           coalesce(bool_or(is_carried AND low <= high), false) AS carried,
            max(from_latest) AS known_from, flatten(list(event_ids)) AS event_ids
     FROM parts GROUP BY subject_id, visit_id
 ),
@@ -51,14 +76,21 @@ answers AS (
                 THEN coalesce(s.units, 0) END AS units,
            CASE WHEN r.visit_id IS NULL THEN 'no review of glucocorticoids covers the window'
                 WHEN coalesce(s.doubtful, false) THEN 'a glucocorticoid course has no usable dose or end' END AS reason,
+           coalesce(s.pulse, false) AS pulse, coalesce(s.replacement, false) AS replacement,
+           coalesce(s.toxicity, false) AS toxicity, coalesce(s.carried, false) AS carried,
            greatest(CAST(w.date + 2 AS TIMESTAMPTZ), s.known_from) AS known_from,
            list_concat(coalesce(s.event_ids, []), coalesce(r.event_ids, [])) AS event_ids
     FROM windows w
     LEFT JOIN summed s USING (subject_id, visit_id)
     LEFT JOIN covered r USING (subject_id, visit_id)
 )
-SELECT subject_id, 1 AS period, visit_id, 'units' AS measure, units AS value_number, lower,
-       units AS upper, reason, known_from, event_ids
+SELECT subject_id, 1 AS period, visit_id, 'units' AS measure, units AS value_number, lower, units AS upper,
+       NULL::BOOLEAN AS value_flag, reason, known_from, event_ids
 FROM answers
 UNION ALL
-SELECT subject_id, 1, visit_id, 'days', days, days, days, NULL, known_from, [] FROM answers
+SELECT subject_id, 1, visit_id, 'days', days, days, days, NULL, NULL, known_from, [] FROM answers
+UNION ALL
+SELECT subject_id, 1, visit_id, mark.name, NULL, NULL, NULL, mark.value, NULL, known_from, event_ids
+FROM (SELECT *, unnest([{'name': 'pulse', 'value': pulse}, {'name': 'replacement', 'value': replacement},
+                        {'name': 'toxicity', 'value': toxicity}, {'name': 'carried', 'value': carried}]) AS mark
+      FROM answers)

@@ -1,0 +1,139 @@
+-- SELENA Flare Index at each visit held, against the previous visit with a complete SLEDAI (measures
+-- `any_previous`, `severe_previous`) and against the efficacy baseline (`…_baseline`).
+--   any      SLEDAI +$sledai_rise or more; PGA +$pga_rise or more; a manifestation of the FLARE form; a prednisone
+--            equivalent above that of the reference; a new antimalarial or NSAID for SLE
+--   severe   SLEDAI risen above $severe_sledai; PGA risen above $severe_pga; a severe manifestation of the FLARE form;
+--            prednisone risen above $severe_mg_per_kg mg/kg/day; a new immunosuppressant for SLE; hospitalised for SLE
+-- A severe flare is also a flare. Unknown stays unknown unless another trigger decides.
+WITH scores AS (
+    SELECT t.subject_id, t.visit_id, t.occasion_id, v.date, t.value_number AS total, t.event_ids, t.known_from
+    FROM sledai_2k t JOIN visits v USING (subject_id, visit_id)
+    WHERE t.measure = 'total' AND t.visit_id IS NOT NULL
+),
+pgas AS (FROM pga WHERE value_number IS NOT NULL),
+doses AS (
+    SELECT subject_id, visit_id, max(value_number) FILTER (measure = 'units') AS units,
+           max(value_number) FILTER (measure = 'days') AS days,
+           max(reason) FILTER (measure = 'units') AS reason,
+           flatten(list(event_ids) FILTER (measure = 'units')) AS event_ids
+    FROM prednisone WHERE measure IN ('units', 'days') GROUP BY subject_id, visit_id
+),
+visit_points AS (
+    SELECT v.subject_id, v.visit_id, v.date, v.infusion_day, s.total, s.event_ids AS total_ids, s.known_from,
+           g.value_number AS pga, g.event_ids AS pga_ids, d.units, d.days, d.event_ids AS dose_ids,
+           w.value_number AS kg, w.event_ids AS weight_ids
+    FROM visits v
+    LEFT JOIN scores s USING (subject_id, visit_id)
+    LEFT JOIN pgas g USING (subject_id, visit_id)
+    LEFT JOIN doses d USING (subject_id, visit_id)
+    LEFT JOIN weight w USING (subject_id, visit_id)
+    WHERE v.status = 'held'
+),
+based AS (
+    SELECT o.subject_id, v.visit_id FROM occasions o JOIN visit_points v USING (subject_id, visit_id)
+    WHERE o.instrument = 'SLEDAI2K' AND o.baseline_for IN ('efficacy', 'both')
+),
+pairs AS (
+    SELECT n.subject_id, n.visit_id, p.visit_id AS reference, 'previous' AS suffix
+    FROM visit_points n JOIN visit_points p ON p.subject_id = n.subject_id AND p.date < n.date AND p.total IS NOT NULL
+    QUALIFY row_number() OVER (PARTITION BY n.subject_id, n.visit_id ORDER BY p.date DESC, p.visit_id) = 1
+    UNION ALL
+    SELECT n.subject_id, n.visit_id, b.visit_id, 'baseline'
+    FROM visit_points n JOIN based b ON b.subject_id = n.subject_id AND b.visit_id <> n.visit_id
+    WHERE n.infusion_day >= 0
+),
+compared AS (
+    SELECT q.subject_id, q.visit_id, q.suffix, n.date, p.date AS since, n.total, p.total AS total_was, n.pga, p.pga AS pga_was,
+           n.units, n.days, p.units AS units_was, p.days AS days_was, n.kg,
+           n.units * p.days > p.units * n.days AS dose_rose,
+           list_concat(list_concat(coalesce(n.total_ids, []), coalesce(p.total_ids, [])),
+                       list_concat(coalesce(n.pga_ids, []), coalesce(p.pga_ids, []))) AS score_ids,
+           list_concat(list_concat(coalesce(n.dose_ids, []), coalesce(p.dose_ids, [])), coalesce(n.weight_ids, [])) AS dose_ids,
+           n.known_from
+    FROM pairs q
+    JOIN visit_points n ON n.subject_id = q.subject_id AND n.visit_id = q.visit_id
+    JOIN visit_points p ON p.subject_id = q.subject_id AND p.visit_id = q.reference
+),
+manifestations AS (
+    SELECT c.subject_id, c.visit_id, c.suffix,
+           bool_or(f.value_code = 'present' AND coalesce(f.attribution, 'disease') <> 'not_disease') AS mild,
+           bool_or(f.value_code = 'present' AND coalesce(f.attribution, 'disease') <> 'not_disease'
+                   AND f.item IN ('CNS', 'VASCULITIS', 'NEPHRITIS', 'MYOSITIS', 'PLT_BELOW_60', 'HAEMOLYTIC_ANAEMIA',
+                                  'HOSPITALISATION')) AS severe,
+           count(DISTINCT f.item) FILTER (c.visit_id = f.visit_id) AS items,
+           flatten(list(f.event_ids)) AS event_ids
+    FROM compared c JOIN findings f ON f.subject_id = c.subject_id AND f.instrument = 'FLARE' AND f.chosen AND f.known
+        AND f.date > c.since AND f.date <= c.date
+    GROUP BY c.subject_id, c.visit_id, c.suffix
+),
+looked AS (
+    -- absence of manifestations: the whole form at this visit, or a review of flares since the reference
+    SELECT c.subject_id, c.visit_id, c.suffix, flatten(list(r.event_ids)) AS event_ids
+    FROM compared c JOIN coverage r ON r.subject_id = c.subject_id AND r.data_kind = 'flare'
+        AND r.from_date <= c.since + 1 AND r.until_date >= c.date
+    GROUP BY c.subject_id, c.visit_id, c.suffix
+),
+drugs AS (
+    SELECT c.subject_id, c.visit_id, c.suffix,
+           bool_or(e.drug_class IN ('antimalarial', 'nsaid')) AS mild,
+           bool_or(e.drug_class = 'immunosuppressant') AS severe, flatten(list(e.event_ids)) AS event_ids
+    FROM compared c JOIN exposures e ON e.subject_id = c.subject_id AND e.kind = 'medication'
+        AND e.drug_class IN ('antimalarial', 'nsaid', 'immunosuppressant') AND e.indication = 'sle'
+        AND coalesce(e.role, 'background') NOT IN ('toxicity_treatment', 'prior_therapy')
+        AND e.from_date > c.since AND e.from_date <= c.date
+    WHERE NOT EXISTS (
+        FROM exposures p WHERE p.subject_id = e.subject_id AND p.substance = e.substance AND p.exposure_id <> e.exposure_id
+        AND p.from_date < e.from_date AND coalesce(p.until_date, DATE '9999-12-31') >= e.from_date - 1)
+    GROUP BY c.subject_id, c.visit_id, c.suffix
+),
+reviewed AS (
+    SELECT c.subject_id, c.visit_id, c.suffix, flatten(list(r.event_ids)) AS event_ids
+    FROM compared c JOIN coverage r ON r.subject_id = c.subject_id AND r.data_kind = 'background_medication'
+        AND r.from_date <= c.since + 1 AND r.until_date >= c.date
+    GROUP BY c.subject_id, c.visit_id, c.suffix
+),
+triggers AS (
+    SELECT c.*,
+           c.total - c.total_was >= $sledai_rise AS t_sledai,
+           c.total > c.total_was AND c.total > $severe_sledai AS s_sledai,
+           c.pga - c.pga_was >= $pga_rise AS t_pga,
+           c.pga > c.pga_was AND c.pga > $severe_pga AS s_pga,
+           CASE WHEN m.mild THEN true WHEN l.visit_id IS NOT NULL OR m.items = $flare_items THEN false END AS t_manifest,
+           CASE WHEN m.severe THEN true WHEN l.visit_id IS NOT NULL OR m.items = $flare_items THEN false END AS s_manifest,
+           c.dose_rose AS t_dose,
+           c.dose_rose AND c.units > $severe_mg_per_kg * c.kg * 60000 * c.days AS s_dose,
+           CASE WHEN d.mild OR d.severe THEN true WHEN r.visit_id IS NOT NULL THEN false END AS t_drug,
+           CASE WHEN d.severe THEN true WHEN r.visit_id IS NOT NULL THEN false END AS s_drug,
+           coalesce(m.event_ids, l.event_ids, []) AS manifest_ids,
+           coalesce(d.event_ids, r.event_ids, []) AS drug_ids
+    FROM compared c
+    LEFT JOIN manifestations m USING (subject_id, visit_id, suffix)
+    LEFT JOIN looked l USING (subject_id, visit_id, suffix)
+    LEFT JOIN drugs d USING (subject_id, visit_id, suffix)
+    LEFT JOIN reviewed r USING (subject_id, visit_id, suffix)
+),
+long AS (
+    SELECT *, 'severe' AS severity, [
+        {'name': 'sledai', 'hit': s_sledai, 'ids': score_ids}, {'name': 'pga', 'hit': s_pga, 'ids': score_ids},
+        {'name': 'manifestation', 'hit': s_manifest, 'ids': manifest_ids},
+        {'name': 'prednisone', 'hit': s_dose, 'ids': dose_ids}, {'name': 'new_drug', 'hit': s_drug, 'ids': drug_ids}] AS parts
+    FROM triggers
+    UNION ALL
+    SELECT *, 'any', [
+        {'name': 'sledai', 'hit': t_sledai OR s_sledai, 'ids': score_ids}, {'name': 'pga', 'hit': t_pga OR s_pga, 'ids': score_ids},
+        {'name': 'manifestation', 'hit': t_manifest, 'ids': manifest_ids},
+        {'name': 'prednisone', 'hit': t_dose, 'ids': dose_ids}, {'name': 'new_drug', 'hit': t_drug, 'ids': drug_ids}]
+    FROM triggers
+),
+parts AS (
+    SELECT subject_id, visit_id, severity || '_' || suffix AS measure, known_from, date, unnest(parts) AS part FROM long
+)
+SELECT subject_id, 1 AS period, visit_id, measure,
+       CASE WHEN bool_or(part.hit) THEN true WHEN bool_and(part.hit IS NOT NULL) THEN false END AS value_flag,
+       string_agg(CASE WHEN part.hit THEN part.name END, ', ' ORDER BY part.name) AS value_code,
+       CASE WHEN NOT coalesce(bool_or(part.hit), false)
+            THEN string_agg(CASE WHEN part.hit IS NULL THEN part.name END, ', ' ORDER BY part.name) || ' unknown' END AS reason,
+       greatest(max(known_from), CAST(max(date) + 2 AS TIMESTAMPTZ)) AS known_from,
+       -- what proves it; for its absence, everything looked at
+       CASE WHEN bool_or(part.hit) THEN flatten(list(part.ids) FILTER (part.hit)) ELSE flatten(list(part.ids)) END AS event_ids
+FROM parts GROUP BY subject_id, visit_id, measure
