@@ -131,6 +131,10 @@ def examples(name: str, text: str) -> list[Example]:
 def _example(page: _Page, line: int, header: list[str], cells: list[str]) -> Example:
     steps: list[str] = []
     case, parameters, expected = "", "", ""
+    where = f"{page.name}:{line}"
+    if len(cells) != len(header):
+        msg = f"{where}: {len(cells)} cells under {len(header)} headings"
+        raise ValueError(msg)
     for title, cell in zip(header, cells, strict=True):
         template = re.search(r"`([^`]*\{\}[^`]*)`", title)
         if template and cell:
@@ -142,7 +146,6 @@ def _example(page: _Page, line: int, header: list[str], cells: list[str]) -> Exa
             parameters = cell.replace("`", "")
         elif title == "expected":
             expected = cell.replace("`", "")
-    where = f"{page.name}:{line}"
     wanted = tuple(_expected(where, page.visit, e.strip()) for e in expected.split(";") if e.strip())
     return Example(
         page.name, line, case, page.endpoint, page.course, tuple(steps), page.protocol, parameters, wanted

@@ -55,6 +55,13 @@ SELECT u.subject_id, CASE WHEN s.infusion_at IS NOT NULL THEN coalesce(q.period,
        CASE WHEN u.ended IS NOT NULL THEN when_date(u.ended)
             WHEN u.frequency = 'once' THEN u.from_date END AS until_date,
        u.ongoing,
+       CAST(when_local(u.occurred) AS DATE) AS first_day_earliest,
+       CAST(when_local_end(u.occurred) - INTERVAL 1 MICROSECOND AS DATE) AS first_day_latest,
+       CASE WHEN u.ended IS NOT NULL THEN CAST(when_local(u.ended) AS DATE)
+            WHEN u.frequency = 'once' THEN CAST(when_local(u.occurred) AS DATE) END AS last_day_earliest,
+       CASE WHEN u.ended IS NOT NULL THEN CAST(when_local_end(u.ended) - INTERVAL 1 MICROSECOND AS DATE)
+            WHEN u.frequency = 'once' THEN CAST(when_local_end(u.occurred) - INTERVAL 1 MICROSECOND AS DATE)
+            END AS last_day_latest,
        CASE WHEN u.thousandfold IS NULL THEN NULL
             WHEN u.thousandfold = 0 THEN 0
             WHEN u.thousandfold % u.divisor = 0 AND trunc(u.thousandfold) = u.thousandfold

@@ -18,7 +18,10 @@ maxima AS (
     SELECT substance, unit, CAST(per_week AS DECIMAL(18, 6)) FROM published ANTI JOIN declared USING (substance)
 ),
 courses AS (
-    SELECT *, coalesce(until_date, DATE '9999-12-31') AS last_date,
+    -- an end not given is open; a start or end known to the month or year lies in an interval
+    SELECT *, coalesce(last_day_latest, DATE '9999-12-31') AS last_date,
+           coalesce(last_day_earliest, DATE '9999-12-31') AS surely_until,
+           first_day_earliest < first_day_latest AS start_open,
            dose * doses_per_dosing_day AS per_dosing_day
     FROM exposures
     WHERE drug_class IN ('antimalarial', 'immunosuppressant', 'biologic', 'investigational')
@@ -33,7 +36,7 @@ before AS (
                     AND c.per_dosing_day IS NOT NULL AND p.every_n_days IS NOT NULL AND c.every_n_days IS NOT NULL) AS comparable,
            flatten(list(p.event_ids) FILTER (p.exposure_id IS NOT NULL)) AS event_ids
     FROM courses c LEFT JOIN courses p ON p.subject_id = c.subject_id AND p.substance = c.substance
-        AND p.exposure_id <> c.exposure_id AND p.from_date < c.from_date AND p.last_date >= c.from_date - 1
+        AND p.exposure_id <> c.exposure_id AND p.first_day_latest < c.from_date AND p.surely_until >= c.from_date - 1
     GROUP BY c.subject_id, c.exposure_id
 ),
 changes AS (
@@ -52,27 +55,32 @@ covered AS (
 ),
 near AS (
     SELECT v.subject_id, v.visit_id,
-           count(*) FILTER (c.unstable) AS changed,
-           bool_or(c.unstable IS NULL OR c.contested OR c.from_date IS NULL) AS doubtful,
-           count(*) FILTER (c.unstable AND NOT c.excused) AS changed_unexcused,
-           bool_or((c.unstable IS NULL AND NOT c.excused) OR c.contested OR c.from_date IS NULL) AS doubtful_unexcused,
+           count(*) FILTER (c.unstable AND NOT c.contested AND NOT c.start_open) AS changed,
+           bool_or(c.unstable IS NULL OR c.contested OR c.start_open) AS doubtful,
+           count(*) FILTER (c.unstable AND NOT c.excused AND NOT c.contested AND NOT c.start_open) AS changed_unexcused,
+           bool_or((c.unstable IS NULL AND NOT c.excused) OR c.contested OR c.start_open) AS doubtful_unexcused,
            flatten(list(c.change_ids)) AS event_ids
     FROM held v JOIN changes c ON c.subject_id = v.subject_id
-        AND (c.from_date IS NULL OR c.from_date BETWEEN v.date - CAST($days AS INTEGER) AND v.date)
+        AND c.first_day_earliest <= v.date AND c.first_day_latest >= v.date - CAST($days AS INTEGER)
     GROUP BY v.subject_id, v.visit_id
 ),
 in_use AS (
     SELECT v.subject_id, v.visit_id,
-           count(*) FILTER (c.drug_class IN ('immunosuppressant', 'biologic')) AS suppressing,
-           count(*) FILTER (c.drug_class = 'antimalarial') AS antimalarial,
-           count(*) FILTER (c.drug_class = 'investigational') AS investigational,
+           count(*) FILTER (c.sure AND c.drug_class IN ('immunosuppressant', 'biologic')) AS suppressing,
+           count(*) FILTER (c.sure AND c.drug_class = 'antimalarial') AS antimalarial,
+           count(*) FILTER (c.sure AND c.drug_class = 'investigational') AS investigational,
+           bool_or(NOT c.sure AND c.drug_class IN ('immunosuppressant', 'biologic')) AS suppressing_open,
+           bool_or(NOT c.sure AND c.drug_class = 'antimalarial') AS antimalarial_open,
+           bool_or(NOT c.sure AND c.drug_class = 'investigational') AS investigational_open,
            -- dose x 7 against maximum x interval: nothing is divided
-           count(*) FILTER (c.per_dosing_day * 7 > m.per_week * c.every_n_days AND c.unit = m.unit) AS above_maximum,
+           count(*) FILTER (c.sure AND c.per_dosing_day * 7 > m.per_week * c.every_n_days AND c.unit = m.unit) AS above_maximum,
            bool_or(m.substance IS NOT NULL AND (c.unit IS DISTINCT FROM m.unit OR c.per_dosing_day IS NULL
-                   OR c.every_n_days IS NULL)) AS dose_unknown,
+                   OR c.every_n_days IS NULL
+                   OR (NOT c.sure AND c.per_dosing_day * 7 > m.per_week * c.every_n_days))) AS dose_unknown,
            flatten(list(c.event_ids)) AS event_ids
-    FROM held v JOIN courses c ON c.subject_id = v.subject_id
-        AND c.from_date <= v.date AND c.last_date >= v.date
+    FROM held v JOIN LATERAL (
+        SELECT *, first_day_latest <= v.date AND surely_until >= v.date AND NOT contested AS sure FROM courses
+        WHERE subject_id = v.subject_id AND first_day_earliest <= v.date AND last_date >= v.date) c ON true
     LEFT JOIN maxima m USING (substance)
     GROUP BY v.subject_id, v.visit_id
 ),
@@ -84,7 +92,9 @@ answers AS (
            coalesce(n.event_ids, []) AS change_ids,
            coalesce(u.suppressing, 0) AS suppressing, coalesce(u.antimalarial, 0) AS antimalarial,
            coalesce(u.investigational, 0) AS investigational, coalesce(u.above_maximum, 0) AS above_maximum,
-           coalesce(u.dose_unknown, false) AS dose_unknown, coalesce(u.event_ids, []) AS use_ids
+           coalesce(u.dose_unknown, false) AS dose_unknown, coalesce(u.suppressing_open, false) AS suppressing_open,
+           coalesce(u.antimalarial_open, false) AS antimalarial_open,
+           coalesce(u.investigational_open, false) AS investigational_open, coalesce(u.event_ids, []) AS use_ids
     FROM held v
     LEFT JOIN covered r USING (subject_id, visit_id)
     LEFT JOIN near n USING (subject_id, visit_id)
@@ -93,16 +103,16 @@ answers AS (
 long AS (
     SELECT *, 'changed' AS measure, changed AS seen, doubtful AS open, change_ids AS ids FROM answers
     UNION ALL SELECT *, 'changed_unexcused', changed_unexcused, doubtful_unexcused, change_ids FROM answers
-    UNION ALL SELECT *, 'suppressing', suppressing, false, use_ids FROM answers
-    UNION ALL SELECT *, 'antimalarial', antimalarial, false, use_ids FROM answers
-    UNION ALL SELECT *, 'investigational', investigational, false, use_ids FROM answers
+    UNION ALL SELECT *, 'suppressing', suppressing, suppressing_open, use_ids FROM answers
+    UNION ALL SELECT *, 'antimalarial', antimalarial, antimalarial_open, use_ids FROM answers
+    UNION ALL SELECT *, 'investigational', investigational, investigational_open, use_ids FROM answers
     UNION ALL SELECT *, 'above_maximum', above_maximum, dose_unknown, use_ids FROM answers
 )
 SELECT subject_id, 1 AS period, visit_id, measure,
        CASE WHEN reviewed AND NOT open THEN seen END AS value_number,
        seen AS lower, CASE WHEN reviewed AND NOT open THEN seen END AS upper,
        CASE WHEN NOT reviewed THEN 'no review of background medication covers the window'
-            WHEN open THEN 'a dose of background medication is unknown or cannot be compared' END AS reason,
+            WHEN open THEN 'a dose or date of background medication is unknown or cannot be compared' END AS reason,
        CAST(date + 2 AS TIMESTAMPTZ) AS known_from,
        list_concat(ids, review_ids) AS event_ids
 FROM long

@@ -2,13 +2,17 @@
 -- previous form (`…_previous`, as flares ask). A new A comes from B to E, a new B from C to E, a new C from
 -- D or E; A to B is improvement. A domain unknown on either side widens the upper bound; so does E after
 -- any earlier A to D, which cannot be.
-WITH grades AS (
+WITH standing AS (
+    -- of several records of a domain on one form the last with a value stands
+    SELECT * FROM findings WHERE instrument = 'BILAG2004' AND known
+    QUALIFY row_number() OVER (PARTITION BY subject_id, occasion_id, item ORDER BY from_at DESC, finding_id) = 1
+),
+grades AS (
     SELECT o.subject_id, o.occasion_id, o.visit_id, o.chosen, o.baseline_for, o.from_at, o.until_at, i.item AS domain,
            f.value_code AS grade, coalesce(f.event_ids, []) AS event_ids
     FROM (FROM occasions WHERE instrument = 'BILAG2004') o
     CROSS JOIN (FROM instrument_items WHERE instrument = 'BILAG2004') i
-    LEFT JOIN findings f ON f.subject_id = o.subject_id AND f.occasion_id = o.occasion_id
-        AND f.instrument = 'BILAG2004' AND f.item = i.item AND f.known
+    LEFT JOIN standing f ON f.subject_id = o.subject_id AND f.occasion_id = o.occasion_id AND f.item = i.item
 ),
 affected AS (
     SELECT *, max(CASE WHEN grade <> 'E' THEN 1 ELSE 0 END) OVER earlier = 1 AS ever,

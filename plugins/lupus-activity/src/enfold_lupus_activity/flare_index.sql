@@ -1,58 +1,73 @@
--- SELENA Flare Index at each visit held, against the previous visit with a complete SLEDAI (measures
+-- SELENA Flare Index at each visit held, against the previous complete SLEDAI form, scheduled or not (measures
 -- `any_previous`, `severe_previous`) and against the efficacy baseline (`…_baseline`).
 --   any      SLEDAI +$sledai_rise or more; PGA +$pga_rise or more; a manifestation of the FLARE form; a prednisone
 --            equivalent above that of the reference; a new antimalarial or NSAID for SLE
 --   severe   SLEDAI risen above $severe_sledai; PGA risen above $severe_pga; a severe manifestation of the FLARE form;
 --            prednisone risen above $severe_mg_per_kg mg/kg/day; a new immunosuppressant for SLE; hospitalised for SLE
 -- A severe flare is also a flare. Unknown stays unknown unless another trigger decides.
-WITH scores AS (
-    SELECT t.subject_id, t.visit_id, t.occasion_id, v.date, t.value_number AS total, t.event_ids, t.known_from
-    FROM sledai_2k t JOIN visits v USING (subject_id, visit_id)
-    WHERE t.measure = 'total' AND t.visit_id IS NOT NULL
+WITH forms AS (
+    -- every form with its total, unscheduled ones included
+    SELECT t.subject_id, t.visit_id, t.occasion_id, o.date, o.baseline_for, t.value_number AS total, t.event_ids, t.known_from
+    FROM (FROM sledai_2k WHERE measure = 'total') t JOIN occasions o USING (subject_id, occasion_id)
+    WHERE o.instrument = 'SLEDAI2K'
 ),
-pgas AS (FROM pga WHERE value_number IS NOT NULL),
+pgas AS (
+    SELECT g.subject_id, g.visit_id, o.date, o.baseline_for, g.value_number AS pga, g.event_ids
+    FROM (FROM pga WHERE value_number IS NOT NULL) g JOIN occasions o USING (subject_id, occasion_id)
+    WHERE o.instrument = 'PGA'
+),
 doses AS (
-    SELECT subject_id, visit_id, max(value_number) FILTER (measure = 'units') AS units,
-           max(value_number) FILTER (measure = 'days') AS days,
-           max(reason) FILTER (measure = 'units') AS reason,
-           flatten(list(event_ids) FILTER (measure = 'units')) AS event_ids
-    FROM prednisone WHERE measure IN ('units', 'days') GROUP BY subject_id, visit_id
+    SELECT v.subject_id, v.visit_id, v.date, max(p.value_number) FILTER (p.measure = 'units') AS units,
+           max(p.value_number) FILTER (p.measure = 'days') AS days,
+           flatten(list(p.event_ids) FILTER (p.measure = 'units')) AS event_ids
+    FROM prednisone p JOIN visits v USING (subject_id, visit_id)
+    WHERE p.measure IN ('units', 'days') GROUP BY v.subject_id, v.visit_id, v.date
 ),
-visit_points AS (
+points AS (
     SELECT v.subject_id, v.visit_id, v.date, v.infusion_day, s.total, s.event_ids AS total_ids, s.known_from,
-           g.value_number AS pga, g.event_ids AS pga_ids, d.units, d.days, d.event_ids AS dose_ids,
+           g.pga, g.event_ids AS pga_ids, d.units, d.days, d.event_ids AS dose_ids,
            w.value_number AS kg, w.event_ids AS weight_ids
     FROM visits v
-    LEFT JOIN scores s USING (subject_id, visit_id)
+    LEFT JOIN forms s USING (subject_id, visit_id)
     LEFT JOIN pgas g USING (subject_id, visit_id)
     LEFT JOIN doses d USING (subject_id, visit_id)
     LEFT JOIN weight w USING (subject_id, visit_id)
     WHERE v.status = 'held'
 ),
-based AS (
-    SELECT o.subject_id, v.visit_id FROM occasions o JOIN visit_points v USING (subject_id, visit_id)
-    WHERE o.instrument = 'SLEDAI2K' AND o.baseline_for IN ('efficacy', 'both')
-),
-pairs AS (
-    SELECT n.subject_id, n.visit_id, p.visit_id AS reference, 'previous' AS suffix
-    FROM visit_points n JOIN visit_points p ON p.subject_id = n.subject_id AND p.date < n.date AND p.total IS NOT NULL
-    QUALIFY row_number() OVER (PARTITION BY n.subject_id, n.visit_id ORDER BY p.date DESC, p.visit_id) = 1
+form_before AS (
+    SELECT n.subject_id, n.visit_id, 'previous' AS suffix, f.date, f.total, f.event_ids
+    FROM points n JOIN forms f ON f.subject_id = n.subject_id AND f.date < n.date AND f.total IS NOT NULL
+    QUALIFY row_number() OVER (PARTITION BY n.subject_id, n.visit_id ORDER BY f.date DESC, f.occasion_id) = 1
     UNION ALL
-    SELECT n.subject_id, n.visit_id, b.visit_id, 'baseline'
-    FROM visit_points n JOIN based b ON b.subject_id = n.subject_id AND b.visit_id <> n.visit_id
-    WHERE n.infusion_day >= 0
+    SELECT n.subject_id, n.visit_id, 'baseline', f.date, f.total, f.event_ids
+    FROM points n JOIN forms f ON f.subject_id = n.subject_id AND f.baseline_for IN ('efficacy', 'both')
+    WHERE n.infusion_day >= 0 AND f.date < n.date
+),
+pga_before AS (
+    SELECT n.subject_id, n.visit_id, 'previous' AS suffix, g.pga, g.event_ids
+    FROM points n JOIN pgas g ON g.subject_id = n.subject_id AND g.date < n.date
+    QUALIFY row_number() OVER (PARTITION BY n.subject_id, n.visit_id ORDER BY g.date DESC, g.event_ids) = 1
+    UNION ALL
+    SELECT n.subject_id, n.visit_id, 'baseline', g.pga, g.event_ids
+    FROM points n JOIN pgas g ON g.subject_id = n.subject_id AND g.baseline_for IN ('efficacy', 'both') AND g.date < n.date
+),
+dose_before AS (
+    -- the dose at the last visit up to the reference form
+    SELECT f.subject_id, f.visit_id, f.suffix, d.units, d.days, d.event_ids
+    FROM form_before f JOIN doses d ON d.subject_id = f.subject_id AND d.date <= f.date
+    QUALIFY row_number() OVER (PARTITION BY f.subject_id, f.visit_id, f.suffix ORDER BY d.date DESC, d.visit_id) = 1
 ),
 compared AS (
-    SELECT q.subject_id, q.visit_id, q.suffix, n.date, p.date AS since, n.total, p.total AS total_was, n.pga, p.pga AS pga_was,
-           n.units, n.days, p.units AS units_was, p.days AS days_was, n.kg,
-           n.units * p.days > p.units * n.days AS dose_rose,
-           list_concat(list_concat(coalesce(n.total_ids, []), coalesce(p.total_ids, [])),
-                       list_concat(coalesce(n.pga_ids, []), coalesce(p.pga_ids, []))) AS score_ids,
-           list_concat(list_concat(coalesce(n.dose_ids, []), coalesce(p.dose_ids, [])), coalesce(n.weight_ids, [])) AS dose_ids,
+    SELECT n.subject_id, n.visit_id, f.suffix, n.date, f.date AS since, n.total, f.total AS total_was, n.pga, g.pga AS pga_was,
+           n.units, n.days, n.kg, n.units * d.days > d.units * n.days AS dose_rose,
+           list_concat(list_concat(coalesce(n.total_ids, []), f.event_ids),
+                       list_concat(coalesce(n.pga_ids, []), coalesce(g.event_ids, []))) AS score_ids,
+           list_concat(list_concat(coalesce(n.dose_ids, []), coalesce(d.event_ids, [])), coalesce(n.weight_ids, [])) AS dose_ids,
            n.known_from
-    FROM pairs q
-    JOIN visit_points n ON n.subject_id = q.subject_id AND n.visit_id = q.visit_id
-    JOIN visit_points p ON p.subject_id = q.subject_id AND p.visit_id = q.reference
+    FROM points n
+    JOIN form_before f USING (subject_id, visit_id)
+    LEFT JOIN pga_before g USING (subject_id, visit_id, suffix)
+    LEFT JOIN dose_before d USING (subject_id, visit_id, suffix)
 ),
 manifestations AS (
     SELECT c.subject_id, c.visit_id, c.suffix,

@@ -1,4 +1,9 @@
 -- PGA on 0 to 3. Conversion from 0 to 10 (x 0.3) and 0 to 100 mm (x 0.03) is exact in decimals.
+WITH standing AS (
+    -- of several records of a scale on one form the last with a value stands
+    SELECT * FROM findings WHERE instrument = 'PGA' AND known AND value_number IS NOT NULL
+    QUALIFY row_number() OVER (PARTITION BY subject_id, occasion_id, item ORDER BY from_at DESC, finding_id) = 1
+)
 SELECT o.subject_id, 1 AS period, CASE WHEN o.chosen THEN o.visit_id END AS visit_id, o.occasion_id,
        'pga' AS measure,
        CASE WHEN count(DISTINCT f.item) = 1 THEN
@@ -11,6 +16,5 @@ SELECT o.subject_id, 1 AS period, CASE WHEN o.chosen THEN o.visit_id END AS visi
        coalesce(max(f.until_at), o.until_at) AS known_from,
        coalesce(flatten(list(f.event_ids) FILTER (f.item IS NOT NULL)), []) AS event_ids
 FROM (FROM occasions WHERE instrument = 'PGA') o
-LEFT JOIN findings f ON f.subject_id = o.subject_id AND f.occasion_id = o.occasion_id
-    AND f.instrument = 'PGA' AND f.known AND f.value_number IS NOT NULL
+LEFT JOIN standing f ON f.subject_id = o.subject_id AND f.occasion_id = o.occasion_id
 GROUP BY o.subject_id, o.chosen, o.visit_id, o.occasion_id, o.until_at

@@ -4,9 +4,13 @@
 -- the same drug, and a course without an end runs, for at most $carried_days days.
 WITH systemic AS (
     SELECT *, CASE WHEN frequency = 'once' THEN 1 ELSE coalesce(every_n_days, 1) END AS every,
-           coalesce(until_date, CASE WHEN ongoing THEN DATE '9999-12-31' END,
-                    from_date + CAST($carried_days AS INTEGER)) AS last_date,
-           until_date IS NULL AND NOT coalesce(ongoing, false) AS end_unknown
+           -- a start known to the month or year: for daily doses any day of it gives the same sum later
+           first_day_latest AS began, first_day_earliest < first_day_latest AS start_open,
+           coalesce(last_day_earliest, CASE WHEN ongoing THEN DATE '9999-12-31' END,
+                    first_day_latest + CAST($carried_days AS INTEGER)) AS last_date,
+           coalesce(last_day_latest, DATE '9999-12-31') AS possibly_until,
+           last_day_earliest IS DISTINCT FROM last_day_latest
+               OR (last_day_latest IS NULL AND NOT coalesce(ongoing, false)) AS end_open
     FROM exposures
     WHERE drug_class = 'glucocorticoid'
       AND coalesce(route, '?') NOT IN ('topical', 'inhaled', 'intranasal', 'ophthalmic', 'intra_articular')
@@ -14,17 +18,17 @@ WITH systemic AS (
       AND ($include_toxicity OR coalesce(role, '?') <> 'toxicity_treatment')
 ),
 carried AS (
-    SELECT c.subject_id, c.exposure_id, last(p.prednisone_units_per_dosing_day ORDER BY p.from_date, p.exposure_id) AS units,
-           last(p.event_ids ORDER BY p.from_date, p.exposure_id) AS event_ids
+    SELECT c.subject_id, c.exposure_id, last(p.prednisone_units_per_dosing_day ORDER BY p.began, p.exposure_id) AS units,
+           last(p.event_ids ORDER BY p.began, p.exposure_id) AS event_ids
     FROM systemic c JOIN systemic p ON p.subject_id = c.subject_id AND p.substance = c.substance
         AND p.exposure_id <> c.exposure_id AND p.prednisone_units_per_dosing_day IS NOT NULL
-        AND p.from_date < c.from_date AND p.last_date >= c.from_date - 1
+        AND p.began < c.began AND p.last_date >= c.began - 1
     WHERE c.prednisone_units_per_dosing_day IS NULL
     GROUP BY c.subject_id, c.exposure_id
 ),
 courses AS (
     SELECT s.* REPLACE (
-               CASE WHEN k.units IS NOT NULL THEN least(s.last_date, s.from_date + CAST($carried_days AS INTEGER))
+               CASE WHEN k.units IS NOT NULL THEN least(s.last_date, s.began + CAST($carried_days AS INTEGER))
                     ELSE s.last_date END AS last_date,
                list_concat(s.event_ids, coalesce(k.event_ids, [])) AS event_ids),
            coalesce(s.prednisone_units_per_dosing_day, k.units) AS units,
@@ -35,25 +39,25 @@ dated AS (
     SELECT v.subject_id, v.visit_id, v.date,
            CASE WHEN EXISTS (
                FROM courses c WHERE c.subject_id = v.subject_id AND c.every > 1
-               AND c.from_date <= v.date AND c.last_date >= v.date - CAST($days AS INTEGER) + 1)
+               AND c.began <= v.date AND c.last_date >= v.date - CAST($days AS INTEGER) + 1)
            THEN $days_if_not_daily ELSE $days END AS days
     FROM visits v WHERE v.date IS NOT NULL
 ),
 windows AS (SELECT *, date - CAST(days AS INTEGER) + 1 AS first_day FROM dated),
 parts AS (
-    SELECT w.*, c.event_ids, c.from_latest, c.end_unknown, c.contested, c.from_date IS NULL AS undated,
-           c.units, c.is_carried, c.stated_last, c.role, c.indication,
-           greatest(c.from_date, w.first_day) AS low, least(c.last_date, w.date) AS high,
-           c.from_date AS began, c.last_date, c.every
+    SELECT w.*, c.event_ids, c.from_latest, c.contested, c.units, c.is_carried, c.stated_last, c.role, c.indication,
+           greatest(c.began, w.first_day) AS low, least(c.last_date, w.date) AS high,
+           c.began, c.last_date, c.every,
+           c.start_open AND (c.every > 1 OR c.began > w.first_day) AS undated,
+           c.end_open AND c.last_date < w.date AND c.possibly_until >= w.first_day AS end_matters
     FROM windows w JOIN courses c ON c.subject_id = w.subject_id
-        AND (c.from_date IS NULL OR (c.from_date <= w.date
-             AND (c.stated_last >= w.first_day OR c.end_unknown)))
+        AND c.first_day_earliest <= w.date AND (c.stated_last >= w.first_day OR (c.end_open AND c.possibly_until >= w.first_day))
 ),
 summed AS (
     SELECT subject_id, visit_id,
            sum(CASE WHEN low > high OR units IS NULL OR undated THEN 0 ELSE
                units * ((high - began) // every - (low - began + every - 1) // every + 1) END) AS units,
-           bool_or(undated OR contested OR units IS NULL OR (end_unknown AND last_date < date)
+           bool_or(undated OR contested OR units IS NULL OR end_matters
                    OR (is_carried AND least(stated_last, date) > last_date)) AS doubtful,
            coalesce(bool_or(units >= $pulse_mg * 60000 AND low <= high), false) AS pulse,
            coalesce(bool_or(indication = 'adrenal_replacement' AND low <= high), false) AS replacement,

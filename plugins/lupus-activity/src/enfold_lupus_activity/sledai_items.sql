@@ -13,7 +13,7 @@ standing AS (
     -- the record of the item that stands on the form
     SELECT * FROM findings WHERE instrument = 'SLEDAI2K'
     QUALIFY row_number() OVER (PARTITION BY subject_id, occasion_id, item
-                               ORDER BY known DESC, until_at DESC, finding_id) = 1
+                               ORDER BY known DESC, from_at DESC, finding_id) = 1
 ),
 recorded AS (
     SELECT e.*, f.item IS NOT NULL AS seen, coalesce(f.known, false) AS known, f.value_code, f.attribution,

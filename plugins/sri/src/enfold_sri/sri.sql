@@ -18,16 +18,17 @@ base_pga AS (
     WHERE o.instrument = 'PGA' AND o.baseline_for IN ('efficacy', 'both')
 ),
 given AS (
-    SELECT e.*, coalesce(b.date, s.infusion_date) AS baseline_date, s.infusion_date,
-           e.from_date - s.infusion_date AS from_day
+    -- a start known to the month or year lies in an interval; `sure` says that all of it is after infusion
+    SELECT e.*, coalesce(b.date, s.infusion_date) AS baseline_date, e.first_day_earliest > s.infusion_date AS sure,
+           e.first_day_earliest - s.infusion_date AS from_day
     FROM exposures e JOIN subjects s USING (subject_id) LEFT JOIN base b USING (subject_id)
-    WHERE e.kind = 'medication' AND e.from_date > s.infusion_date
+    WHERE e.kind = 'medication' AND e.first_day_latest > s.infusion_date
 ),
 -- rescue for the disease: given as such, or an immunosuppressant, biologic or (after the declared day)
 -- antimalarial for SLE that was not in use on the baseline date. Therapy of the cell product's toxicity,
 -- replacement and prophylaxis are exempt
 failures AS (
-    SELECT g.subject_id, g.from_date, g.event_ids
+    SELECT g.subject_id, g.first_day_earliest AS earliest, g.first_day_latest AS latest, g.sure, g.event_ids
     FROM given g
     WHERE g.role = 'rescue'
        OR ((g.drug_class IN ('immunosuppressant', 'biologic')
@@ -35,29 +36,30 @@ failures AS (
            AND coalesce(g.indication, 'sle') = 'sle' AND coalesce(g.role, 'background') = 'background'
            AND NOT EXISTS (
                FROM exposures p WHERE p.subject_id = g.subject_id AND p.substance = g.substance
-               AND p.exposure_id <> g.exposure_id AND p.from_date <= g.baseline_date
-               AND coalesce(p.until_date, DATE '9999-12-31') >= g.baseline_date))
+               AND p.exposure_id <> g.exposure_id AND p.first_day_latest <= g.baseline_date
+               AND coalesce(p.last_day_earliest, DATE '9999-12-31') >= g.baseline_date))
     UNION ALL
-    SELECT subject_id, from_date, event_ids FROM occurrences
-    WHERE kind IN ('death', 'discontinuation') AND from_date IS NOT NULL
+    SELECT subject_id, coalesce(from_date, CAST(from_at AS DATE)), coalesce(from_date, CAST(from_latest AS DATE)), true, event_ids
+    FROM occurrences WHERE kind IN ('death', 'discontinuation') AND from_at IS NOT NULL
     UNION ALL
     -- glucocorticoid above the protocol's cap, where the study declares one, at any planned visit
-    SELECT v.subject_id, v.date, u.event_ids
+    SELECT v.subject_id, v.date, v.date, true, u.event_ids
     FROM planned v
     JOIN (FROM prednisone WHERE measure = 'units') u USING (subject_id, visit_id)
     JOIN (FROM prednisone WHERE measure = 'days') d USING (subject_id, visit_id)
     WHERE $prednisone_mg_cap >= 0 AND u.lower > $prednisone_mg_cap * 60000 * d.value_number
 ),
 failed AS (
-    SELECT p.subject_id, p.visit_id, min(f.from_date) AS date, flatten(list(f.event_ids)) AS event_ids
+    SELECT p.subject_id, p.visit_id, bool_or(f.sure AND f.latest <= coalesce(p.date, p.window_until)) AS proven,
+           min(f.latest) AS date, flatten(list(f.event_ids)) AS event_ids
     FROM planned p JOIN failures f ON f.subject_id = p.subject_id
-        AND f.from_date <= coalesce(p.date, p.window_until)
+        AND f.earliest <= coalesce(p.date, p.window_until)
     GROUP BY p.subject_id, p.visit_id
 ),
 mandated AS (
     -- exempt, but an intercurrent event that readers must see
     SELECT DISTINCT p.subject_id, p.visit_id FROM planned p JOIN given g ON g.subject_id = p.subject_id
-        AND g.role = 'toxicity_treatment' AND g.from_date <= p.date
+        AND g.role = 'toxicity_treatment' AND g.first_day_earliest <= p.date
 ),
 reviewed AS (
     SELECT p.subject_id, p.visit_id,
@@ -73,7 +75,7 @@ seen AS (
            a.reason AS bilag_reason, a.value_code AS a_domains, n.value_code AS b_domains,
            n.value_number AS new_b, n.lower AS new_b_lower, n.upper AS new_b_upper,
            g.value_number AS pga, g.event_ids AS pga_ids, h.pga AS base_pga, h.event_ids AS base_pga_ids,
-           f.date AS failure_date, f.event_ids AS failure_ids, r.event_ids AS review_ids,
+           f.proven AS failed, f.date AS failure_date, f.event_ids AS failure_ids, r.event_ids AS review_ids,
            m.visit_id IS NOT NULL AS mandated,
            greatest(CAST(p.window_until + 1 AS TIMESTAMPTZ), t.known_from, a.known_from, g.known_from) AS known_from
     FROM planned p
@@ -127,9 +129,10 @@ SELECT subject_id, visit_id, known_from, held, 'pga',
 FROM seen
 UNION ALL
 SELECT subject_id, visit_id, known_from, held, 'no_treatment_failure',
-       CASE WHEN failure_ids IS NOT NULL THEN 'not_met'
+       CASE WHEN failed THEN 'not_met' WHEN NOT failed THEN 'not_evaluable'
             WHEN review_ids IS NOT NULL THEN 'met' ELSE 'not_evaluable' END,
-       CASE WHEN failure_ids IS NOT NULL THEN 'rescue therapy, discontinuation or death up to the visit'
+       CASE WHEN failed THEN 'rescue therapy, discontinuation or death up to the visit'
+            WHEN NOT failed THEN 'rescue therapy whose start is not known to the day may lie before the visit'
             WHEN review_ids IS NULL THEN 'no review of rescue medication covers infusion to visit' END,
        coalesce('first failure on day ' || (failure_date - infusion_date), 'no failure recorded'),
        CASE WHEN mandated THEN ['protocol_mandated_therapy'] ELSE [] END,
