@@ -102,6 +102,7 @@ class Instrument:
     source: str
     items: tuple[Item, ...] = field(default=())
     window: str | None = None
+    both_stand: bool = False  # two values at one instant both stand: safety rules take the worse
     complete: str = "all"  # a form is complete with `all` items known, or with `any` of them
 
     @property
@@ -169,6 +170,7 @@ def instrument_from(doc: dict[str, Any]) -> Instrument:
         source=doc["source"],
         items=items,
         window=doc.get("window"),
+        both_stand=doc.get("both_stand", False),
         complete=doc.get("complete", "all"),
     )
 

@@ -95,6 +95,7 @@ def _tables(
             "instrument": (pa.string(), [i.name for i, _ in items]),
             "item": (pa.string(), [it.code for _, it in items]),
             "complete": (pa.string(), [i.complete for i, _ in items]),
+            "both_stand": (pa.bool_(), [i.both_stand for i, _ in items]),
             "optional": (pa.bool_(), [it.optional for _, it in items]),
             "codes": (pa.list_(pa.string()), [list(it.codes) for _, it in items]),
             "units": (pa.list_(pa.string()), [list(it.units) for _, it in items]),

@@ -1,7 +1,7 @@
 -- Items on forms: which record of an item stands, which form speaks for a visit, and baseline.
 
 CREATE TABLE checked AS
-SELECT a.*, coalesce(a.occasion_id, a.fact_id) AS form_id, i.complete,
+SELECT a.*, coalesce(a.occasion_id, a.fact_id) AS form_id, i.complete, i.both_stand,
        CASE WHEN a.contested AND a.value_number IS NULL AND a.value_code IS NULL AND a.value_text IS NULL
                 THEN 'contested'
             WHEN coalesce(a.not_done, false) THEN 'not_done'
@@ -38,8 +38,9 @@ HAVING count(DISTINCT concat_ws('|', coalesce(CAST(r.value_number AS VARCHAR), '
                                 coalesce(r.comparator, '~'), coalesce(r.unit, '~'))) > 1;
 
 CREATE TABLE standing AS
-SELECT r.*, c.item IS NOT NULL AS clashing,
-       r.place = 1 AND r.doubt IS NULL AND c.item IS NULL AS known_here
+-- where an instrument lets both stand, rules of safety take the worse; the doubt is raised all the same
+SELECT r.*, c.item IS NOT NULL AND NOT coalesce(r.both_stand, false) AS clashing,
+       r.place = 1 AND r.doubt IS NULL AND (c.item IS NULL OR r.both_stand) AS known_here
 FROM ranked r LEFT JOIN clashes c USING (subject_id, form_id, instrument, item);
 
 CREATE TABLE completeness AS

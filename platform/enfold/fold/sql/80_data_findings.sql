@@ -9,7 +9,7 @@ SELECT subject_id, 'value_outside_instrument', 'query', fact_id,
 FROM checked WHERE doubt IN ('outside', 'no_number')
 UNION ALL
 SELECT subject_id, 'values_differ_at_one_instant', 'query', form_id,
-       instrument || ' ' || item || ': different values at one instant of one form; the item is unknown',
+       instrument || ' ' || item || ': different values at one instant of one form; rules of efficacy treat the item as unknown, rules of safety take the worse',
        event_ids
 FROM clashes
 UNION ALL
@@ -37,6 +37,12 @@ SELECT subject_id, 'steroid_dose_unusable', 'query', exposure_id,
 FROM exposures
 WHERE drug_class = 'glucocorticoid' AND prednisone_units_per_dosing_day IS NULL
   AND coalesce(route, '') NOT IN ('topical', 'inhaled', 'intranasal', 'ophthalmic', 'intra_articular')
+UNION ALL
+SELECT subject_id, 'end_not_stated', 'info', exposure_id,
+       'neither an end nor "ongoing" was stated: whether the course is in force later is unknown', event_ids
+FROM exposures
+WHERE kind = 'medication' AND last_day_latest IS NULL AND NOT coalesce(ongoing, false)
+  AND coalesce(role, '') <> 'prior_therapy' AND NOT contested
 UNION ALL
 SELECT f.subject_id, 'impossible_transition', 'query', f.finding_id,
        f.instrument || ' ' || f.item || ': a grade that cannot follow an earlier one; rules treat it as unknown',

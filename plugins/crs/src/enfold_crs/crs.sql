@@ -1,153 +1,85 @@
--- CRS. At each time point (a set of vital signs, the start of a vasopressor) the grade is the worse of
--- hypotension and hypoxia, at least 1; it counts from the first qualifying fever of an episode. Readings
--- hold $hold_hours h. Signs that somebody attributes to another cause do not count. Points with a sign that are
--- $episode_gap_hours h or more apart belong to different episodes. The proven maximum is reported, its upper bound beside it.
-WITH vitals AS (
-    SELECT p.subject_id, p.period, f.item, f.from_at, f.until_at, f.value_number, f.value_code, f.unit,
-           f.known, coalesce(f.attribution, 'unknown') <> 'not_disease' AS counts, f.event_ids
-    FROM findings f JOIN periods p ON p.subject_id = f.subject_id
-        AND f.from_at >= p.starts_at AND (p.ends_at IS NULL OR f.from_at < p.ends_at)
-    WHERE f.instrument = 'VITAL_SIGNS' AND f.known
+-- CRS of each infusion: the worst episode; grade 0 only where somebody looked for fever; grade 5 only for a
+-- death that is due to it. Onset is that of the first episode, duration and peak those of the worst.
+WITH ranked AS (
+    SELECT e.*, count(*) OVER w AS episodes, first_value(e.from_at) OVER (w ORDER BY e.from_at) AS first_onset,
+           max(e.grade_upper) OVER w AS upper, row_number() OVER (w ORDER BY e.grade DESC, e.from_at) AS place
+    FROM (FROM crs_episode WHERE criterion = 'overall') e
+    WINDOW w AS (PARTITION BY e.subject_id, e.period)
 ),
-pressors AS (
-    SELECT p.subject_id, p.period, e.substance, e.drug_class, e.from_at,
-           coalesce(e.until_at, CASE WHEN e.ongoing THEN TIMESTAMPTZ '9999-01-01' ELSE e.from_at + to_hours(CAST($hold_hours AS INTEGER)) END) AS until_at,
-           e.event_ids
-    FROM exposures e JOIN periods p ON p.subject_id = e.subject_id
-        AND e.from_at >= p.starts_at AND (p.ends_at IS NULL OR e.from_at < p.ends_at)
-    WHERE e.drug_class IN ('vasopressor', 'vasopressin', 'inotrope')
-      AND coalesce(e.indication, 'crs') = 'crs'
+worst AS (FROM ranked WHERE place = 1),
+cited AS (
+    SELECT subject_id, period, flatten(list(event_ids)) AS event_ids, flatten(list(flags)) AS flags FROM ranked GROUP BY subject_id, period
 ),
-points AS (
-    SELECT DISTINCT subject_id, period, from_at AS moment FROM vitals
-    UNION SELECT subject_id, period, from_at FROM pressors
+parts AS (
+    SELECT c.subject_id, c.period, c.criterion, c.status, c.grade, c.value_number, c.reason, c.event_ids
+    FROM crs_episode c JOIN worst w ON w.subject_id = c.subject_id AND w.period = c.period AND w.from_at = c.from_at
+    WHERE c.criterion IN ('peak_hours', 'duration_hours', 'duration_days', 'resolved')
 ),
-held AS (
-    -- the latest reading of each sign that still holds at the point
-    SELECT q.subject_id, q.period, q.moment, v.item,
-           first(v.value_number ORDER BY v.from_at DESC, v.event_ids) AS value_number,
-           first(v.value_code ORDER BY v.from_at DESC, v.event_ids) AS value_code,
-           first(v.unit ORDER BY v.from_at DESC, v.event_ids) AS unit,
-           first(v.counts ORDER BY v.from_at DESC, v.event_ids) AS counts,
-           first(v.event_ids ORDER BY v.from_at DESC, v.event_ids) AS event_ids,
-           max(v.until_at) AS until_at
-    FROM points q JOIN vitals v ON v.subject_id = q.subject_id AND v.period = q.period
-        AND v.from_at <= q.moment AND v.from_at >= q.moment - to_hours(CAST($hold_hours AS INTEGER))
-    GROUP BY q.subject_id, q.period, q.moment, v.item
+firsts AS (
+    SELECT c.subject_id, c.period, c.value_number, c.event_ids
+    FROM crs_episode c JOIN worst w ON w.subject_id = c.subject_id AND w.period = c.period AND w.first_onset = c.from_at
+    WHERE c.criterion = 'onset_hours'
 ),
-running AS (
-    SELECT q.subject_id, q.period, q.moment,
-           count(DISTINCT r.substance) FILTER (r.drug_class <> 'vasopressin') AS agents,
-           count(*) FILTER (r.drug_class = 'vasopressin') AS vasopressin,
-           flatten(list(r.event_ids)) AS event_ids
-    FROM points q JOIN pressors r ON r.subject_id = q.subject_id AND r.period = q.period
-        AND r.from_at <= q.moment AND r.until_at > q.moment
-    GROUP BY q.subject_id, q.period, q.moment
-),
-signs AS (
-    SELECT q.*,
-           (CASE WHEN t.unit = '[degF]' THEN (t.value_number - 32) * 5 >= $fever_celsius * 9
-                 ELSE t.value_number >= $fever_celsius END) AND t.counts AS fever,
-           CASE WHEN r.agents >= 2 THEN 4 WHEN r.agents = 1 THEN 3
-                WHEN r.vasopressin > 0 THEN $vasopressin_alone_grade
-                WHEN h.value_code = 'present' AND h.counts THEN 2
-                WHEN h.value_code IS NOT NULL THEN 0 END AS hypotension,
-           EXISTS (FROM coverage c WHERE c.subject_id = q.subject_id AND c.data_kind = 'vasopressor'
-                   AND c.from_at <= q.moment AND c.until_at > q.moment) AS pressors_reviewed,
-           CASE WHEN NOT d.counts THEN 0
-                WHEN d.value_code = 'room_air' THEN 0
-                WHEN d.value_code = 'blow_by' THEN 2
-                WHEN d.value_code IN ('nasal_cannula', 'high_flow_nasal_cannula') THEN
-                    CASE WHEN o.value_number <= $low_flow_max THEN 2 WHEN o.value_number > $low_flow_max THEN 3 END
-                WHEN d.value_code IN ('simple_mask', 'venturi', 'non_rebreather') THEN 3
-                WHEN d.value_code IN ('cpap', 'bipap', 'invasive_ventilation') THEN
-                    CASE WHEN w.value_code = 'airway_protection' THEN 0 ELSE 4 END END AS hypoxia,
-           t.event_ids AS fever_ids,
-           list_concat(coalesce(h.event_ids, []), coalesce(r.event_ids, [])) AS hypotension_ids,
-           list_concat(coalesce(d.event_ids, []), coalesce(o.event_ids, [])) AS hypoxia_ids
-    FROM points q
-    LEFT JOIN (FROM held WHERE item = 'TEMP') t USING (subject_id, period, moment)
-    LEFT JOIN (FROM held WHERE item = 'HYPOTENSION') h USING (subject_id, period, moment)
-    LEFT JOIN (FROM held WHERE item = 'O2DEVICE') d USING (subject_id, period, moment)
-    LEFT JOIN (FROM held WHERE item = 'O2FLOW') o USING (subject_id, period, moment)
-    LEFT JOIN (FROM held WHERE item = 'VENT_REASON') w USING (subject_id, period, moment)
-    LEFT JOIN running r USING (subject_id, period, moment)
-),
-spells AS (
-    SELECT *, sum(CASE WHEN moment < before + to_hours(CAST($episode_gap_hours AS INTEGER)) THEN 0 ELSE 1 END)
-                  OVER (PARTITION BY subject_id, period ORDER BY moment ROWS UNBOUNDED PRECEDING) AS episode
-    FROM (SELECT *, lag(moment) OVER (PARTITION BY subject_id, period ORDER BY moment) AS before
-          FROM signs WHERE fever OR hypotension > 0 OR hypoxia > 0)
-),
-onsets AS (
-    SELECT subject_id, period, episode, min(moment) FILTER (fever) AS onset
-    FROM spells GROUP BY subject_id, period, episode
-),
-graded AS (
-    SELECT s.*, greatest(1, s.hypotension, s.hypoxia) AS grade,
-           greatest(1, coalesce(s.hypotension, CASE WHEN s.pressors_reviewed THEN 2 ELSE 4 END),
-                    CASE WHEN s.hypotension IN (0, 2) AND NOT s.pressors_reviewed THEN 4 ELSE 1 END,
-                    coalesce(s.hypoxia, 4)) AS upper
-    FROM spells s JOIN onsets o USING (subject_id, period, episode)
-    WHERE s.moment >= o.onset
-),
-peaks AS (
-    SELECT subject_id, period, max(grade) AS grade, max(upper) AS upper,
-           max(hypotension) AS hypotension, max(hypoxia) AS hypoxia,
-           min(moment) AS onset, max(moment) AS last_sign,
-           bool_or(NOT coalesce(fever, false)) AS afebrile_graded,
-           flatten(list(fever_ids)) AS fever_ids,
-           flatten(list(hypotension_ids)) AS hypotension_ids, flatten(list(hypoxia_ids)) AS hypoxia_ids
-    FROM graded GROUP BY subject_id, period
+organs AS (
+    SELECT subject_id, period, criterion, max(grade) AS grade, flatten(list(event_ids)) AS event_ids,
+           max(reason) FILTER (grade IS NULL) AS reason
+    FROM crs_episode WHERE criterion IN ('hypotension', 'hypoxia') GROUP BY subject_id, period, criterion
 ),
 watched AS (
     SELECT p.subject_id, p.period,
            (SELECT flatten(list(r.event_ids)) FROM reviews r WHERE r.subject_id = p.subject_id
-            AND r.data_kind = 'fever' AND r.from_at <= p.starts_at + to_days(CAST($observed_days AS INTEGER)) AND r.until_at > p.starts_at) AS event_ids
+            AND r.data_kind = 'fever' AND r.from_at <= p.starts_at + to_days(CAST($observed_days AS INTEGER))
+            AND r.until_at > p.starts_at) AS event_ids
     FROM periods p JOIN coverage c ON c.subject_id = p.subject_id AND c.data_kind = 'fever'
         AND c.from_at <= p.starts_at + INTERVAL 1 DAY
         AND c.until_at >= p.starts_at + to_days(CAST($observed_days AS INTEGER))
 ),
-deaths AS (SELECT subject_id, from_at, from_latest, event_ids FROM occurrences WHERE kind = 'death' AND category = 'crs'),
+deaths AS (
+    SELECT subject_id, min(from_at) AS from_at, flatten(list(event_ids)) AS event_ids
+    FROM occurrences WHERE kind = 'death' AND category = 'crs' GROUP BY subject_id
+),
+signs AS (
+    -- signs without any fever, under something that may have masked it: for adjudication
+    SELECT t.subject_id, t.period, bool_or(EXISTS (
+               FROM exposures e WHERE e.subject_id = t.subject_id AND e.kind = 'medication'
+               AND e.drug_class IN ('antipyretic', 'anti_il6', 'il1_antagonist', 'glucocorticoid')
+               AND e.from_at <= t.from_at AND coalesce(e.until_at, e.from_at) >= t.from_at - INTERVAL 1 DAY
+                   OR e.subject_id = t.subject_id AND e.ongoing AND e.from_at <= t.from_at AND e.drug_class = 'glucocorticoid')) AS masked
+    FROM crs_timeline t WHERE t.measure IN ('hypotension', 'hypoxia') AND t.value_number > 0 GROUP BY t.subject_id, t.period
+),
 answers AS (
     SELECT p.subject_id, p.period,
-           CASE WHEN d.subject_id IS NOT NULL THEN 5 WHEN k.grade IS NOT NULL THEN k.grade
-                WHEN w.subject_id IS NOT NULL THEN 0 END AS grade,
-           CASE WHEN d.subject_id IS NOT NULL THEN 5 WHEN k.grade IS NOT NULL THEN k.upper
-                WHEN w.subject_id IS NOT NULL THEN 0 ELSE 4 END AS upper,
-           k.hypotension, k.hypoxia, k.onset, k.last_sign, p.starts_at, k.afebrile_graded,
+           CASE WHEN d.subject_id IS NOT NULL THEN 5 WHEN k.grade IS NOT NULL THEN k.grade WHEN w.subject_id IS NOT NULL THEN 0 END AS grade,
+           CASE WHEN d.subject_id IS NOT NULL THEN 5 WHEN k.grade IS NOT NULL THEN k.upper WHEN w.subject_id IS NOT NULL THEN 0 ELSE 4 END AS upper,
+           coalesce(k.episodes, 0) AS episodes, k.compared, d.subject_id IS NOT NULL AS died,
            coalesce(p.ends_at, (SELECT CAST(cutoff + 2 AS TIMESTAMPTZ) FROM cut)) AS known_from,
-           coalesce(k.fever_ids, []) AS fever_ids, coalesce(k.hypotension_ids, []) AS hypotension_ids,
-           coalesce(k.hypoxia_ids, []) AS hypoxia_ids,
-           list_concat(coalesce(w.event_ids, []), coalesce(d.event_ids, [])) AS other_ids
+           list_concat(coalesce(c.flags, []), CASE WHEN s.masked AND k.grade IS NULL THEN ['masked_onset'] ELSE [] END) AS flags,
+           list_concat(coalesce(c.event_ids, []), list_concat(coalesce(w.event_ids, []), coalesce(d.event_ids, []))) AS event_ids
     FROM periods p
-    LEFT JOIN peaks k USING (subject_id, period)
+    LEFT JOIN worst k USING (subject_id, period)
+    LEFT JOIN cited c USING (subject_id, period)
     LEFT JOIN watched w USING (subject_id, period)
-    LEFT JOIN deaths d ON d.subject_id = p.subject_id AND d.from_at >= p.starts_at
-        AND (p.ends_at IS NULL OR d.from_at < p.ends_at)
+    LEFT JOIN signs s USING (subject_id, period)
+    LEFT JOIN deaths d ON d.subject_id = p.subject_id AND d.from_at >= p.starts_at AND (p.ends_at IS NULL OR d.from_at < p.ends_at)
 )
 SELECT subject_id, period, 'overall' AS criterion,
        CASE WHEN grade IS NULL THEN 'not_evaluable' WHEN grade >= 1 THEN 'met' ELSE 'not_met' END AS status,
        grade, upper AS grade_upper, NULL::DECIMAL(38, 9) AS value_number,
        CASE WHEN grade IS NULL THEN 'no qualifying fever, and no review of fever covers the first days' END AS reason,
-       CASE WHEN afebrile_graded THEN ['afebrile_time_points_graded'] ELSE [] END AS flags,
-       known_from, list_concat(list_concat(fever_ids, hypotension_ids), list_concat(hypoxia_ids, other_ids)) AS event_ids
+       CASE WHEN died THEN 'death due to CRS' ELSE compared END AS compared, flags, known_from, event_ids
 FROM answers
 UNION ALL
-SELECT subject_id, period, 'hypotension',
-       CASE WHEN hypotension > 0 THEN 'met' WHEN hypotension = 0 THEN 'not_met' ELSE 'not_evaluable' END,
-       hypotension, NULL, NULL, CASE WHEN hypotension IS NULL THEN 'hypotension was not recorded' END, [], known_from, hypotension_ids
-FROM answers WHERE grade >= 1
+SELECT o.subject_id, o.period, o.criterion,
+       CASE WHEN o.grade > 0 THEN 'met' WHEN o.grade = 0 THEN 'not_met' ELSE 'not_evaluable' END,
+       o.grade, NULL, NULL, CASE WHEN o.grade IS NULL THEN o.reason END, NULL, [], a.known_from, o.event_ids
+FROM organs o JOIN answers a USING (subject_id, period)
 UNION ALL
-SELECT subject_id, period, 'hypoxia',
-       CASE WHEN hypoxia > 0 THEN 'met' WHEN hypoxia = 0 THEN 'not_met' ELSE 'not_evaluable' END,
-       hypoxia, NULL, NULL, CASE WHEN hypoxia IS NULL THEN 'the oxygen device was not recorded' END, [], known_from, hypoxia_ids
-FROM answers WHERE grade >= 1
+SELECT p.subject_id, p.period, p.criterion, p.status, NULL, NULL, p.value_number, p.reason, NULL, [], a.known_from, p.event_ids
+FROM parts p JOIN answers a USING (subject_id, period)
 UNION ALL
-SELECT subject_id, period, 'onset_hours', 'met', NULL, NULL,
-       date_diff('minute', starts_at, onset) // 60, NULL, [], known_from, fever_ids
-FROM answers WHERE onset IS NOT NULL
+SELECT f.subject_id, f.period, 'onset_hours', 'met', NULL, NULL, f.value_number, NULL, NULL, [], a.known_from, f.event_ids
+FROM firsts f JOIN answers a USING (subject_id, period)
 UNION ALL
-SELECT subject_id, period, 'duration_days', 'met', NULL, NULL,
-       date_diff('day', onset, last_sign) + 1, NULL, [], known_from, fever_ids
-FROM answers WHERE onset IS NOT NULL
+SELECT subject_id, period, 'recurrence', CASE WHEN episodes >= 2 THEN 'met' ELSE 'not_met' END, NULL, NULL, episodes, NULL,
+       'episodes: ' || episodes, [], known_from, event_ids
+FROM answers WHERE episodes > 0

@@ -55,7 +55,7 @@ compared_items AS (
 complete_forms AS (
     -- DC-01: planned visits whose compared items are all known, and the baseline form
     SELECT c.subject_id, c.occasion_id, v.ordinal
-    FROM compared_items c JOIN planned v USING (subject_id, visit_id)
+    FROM compared_items c JOIN (FROM visits WHERE scheduled) v USING (subject_id, visit_id)
     GROUP BY c.subject_id, c.occasion_id, c.visit_id, v.ordinal
     HAVING bool_and(c.counts IS NOT NULL)
     UNION ALL

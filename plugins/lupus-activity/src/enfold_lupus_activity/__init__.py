@@ -224,6 +224,7 @@ background = Derivation(
             "first_day_latest",
             "last_day_earliest",
             "last_day_latest",
+            "ongoing",
             "contested",
             "event_ids",
         ),

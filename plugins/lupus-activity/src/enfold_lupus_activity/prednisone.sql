@@ -18,18 +18,20 @@ WITH systemic AS (
       AND ($include_toxicity OR coalesce(role, '?') <> 'toxicity_treatment')
 ),
 carried AS (
-    SELECT c.subject_id, c.exposure_id, last(p.prednisone_units_per_dosing_day ORDER BY p.began, p.exposure_id) AS units,
-           last(p.event_ids ORDER BY p.began, p.exposure_id) AS event_ids
+    -- from the last day on which the drug's dose was known
+    SELECT c.subject_id, c.exposure_id, p.prednisone_units_per_dosing_day AS units, p.every AS every_before, p.event_ids,
+           least(p.last_date, c.began - 1) + CAST($carried_days AS INTEGER) AS carried_until
     FROM systemic c JOIN systemic p ON p.subject_id = c.subject_id AND p.substance = c.substance
         AND p.exposure_id <> c.exposure_id AND p.prednisone_units_per_dosing_day IS NOT NULL
-        AND p.began < c.began AND p.last_date >= c.began - 1
+        AND coalesce(p.frequency, '?') <> 'once' AND p.began < c.began
+        AND p.last_date + CAST($carried_days AS INTEGER) >= c.began
     WHERE c.prednisone_units_per_dosing_day IS NULL
-    GROUP BY c.subject_id, c.exposure_id
+    QUALIFY row_number() OVER (PARTITION BY c.subject_id, c.exposure_id ORDER BY p.began DESC, p.exposure_id) = 1
 ),
 courses AS (
     SELECT s.* REPLACE (
-               CASE WHEN k.units IS NOT NULL THEN least(s.last_date, s.began + CAST($carried_days AS INTEGER))
-                    ELSE s.last_date END AS last_date,
+               CASE WHEN k.units IS NOT NULL THEN least(s.last_date, k.carried_until) ELSE s.last_date END AS last_date,
+               CASE WHEN s.every_n_days IS NULL THEN coalesce(k.every_before, s.every) ELSE s.every END AS every,
                list_concat(s.event_ids, coalesce(k.event_ids, [])) AS event_ids),
            coalesce(s.prednisone_units_per_dosing_day, k.units) AS units,
            k.units IS NOT NULL AS is_carried, s.last_date AS stated_last
@@ -51,6 +53,8 @@ parts AS (
            c.start_open AND (c.every > 1 OR c.began > w.first_day) AS undated,
            c.end_open AND c.last_date < w.date AND c.possibly_until >= w.first_day AS end_matters
     FROM windows w JOIN courses c ON c.subject_id = w.subject_id
+        -- a stated dose of nothing adds nothing, whatever its end
+        AND coalesce(c.units, 1) <> 0
         AND c.first_day_earliest <= w.date AND (c.stated_last >= w.first_day OR (c.end_open AND c.possibly_until >= w.first_day))
 ),
 summed AS (

@@ -12,7 +12,8 @@ class SriParameters(Parameters):
     """Thresholds as published; `sledai_drop` 5 to 8 gives SRI-5 to SRI-8.
 
     A negative `antimalarial_until_day` or `prednisone_mg_cap` means that the protocol declares none.
-    `use_bounds`: decide an incomplete SLEDAI or BILAG where its bounds suffice.
+    A failure that what is known proves always decides; `use_bounds` lets an incomplete SLEDAI or BILAG
+    also pass where its bounds suffice.
     """
 
     sledai_drop: int = 4
@@ -41,6 +42,9 @@ sri = Endpoint(
             "first_day_earliest",
             "first_day_latest",
             "last_day_earliest",
+            "last_day_latest",
+            "ongoing",
+            "contested",
             "event_ids",
             "substance",
             "exposure_id",

@@ -18,26 +18,33 @@ base_pga AS (
     WHERE o.instrument = 'PGA' AND o.baseline_for IN ('efficacy', 'both')
 ),
 given AS (
-    -- a start known to the month or year lies in an interval; `sure` says that all of it is after infusion
-    SELECT e.*, coalesce(b.date, s.infusion_date) AS baseline_date, e.first_day_earliest > s.infusion_date AS sure,
-           e.first_day_earliest - s.infusion_date AS from_day
-    FROM exposures e JOIN subjects s USING (subject_id) LEFT JOIN base b USING (subject_id)
+    -- partial starts and ends lie in intervals: `after` says that all of the start is after infusion, `used` whether
+    -- the substance was in use on the baseline date (yes, no, or unknown)
+    SELECT e.*, s.infusion_date, e.first_day_earliest > s.infusion_date AND NOT e.contested AS after,
+           e.first_day_earliest - s.infusion_date AS from_day,
+           (SELECT CASE WHEN bool_or(p.first_day_latest <= d.day AND d.day <= coalesce(p.last_day_earliest,
+                                     CASE WHEN p.ongoing THEN d.day ELSE p.first_day_latest END)) THEN true
+                        WHEN count(*) = 0 THEN false END
+            FROM exposures p WHERE p.subject_id = e.subject_id AND p.substance = e.substance AND p.kind = 'medication'
+            AND p.exposure_id <> e.exposure_id AND p.first_day_earliest <= d.day
+            AND coalesce(p.last_day_latest, DATE '9999-12-31') >= d.day) AS used
+    FROM exposures e JOIN subjects s USING (subject_id)
+    JOIN (SELECT u.subject_id, coalesce(b.date, u.infusion_date) AS day FROM subjects u LEFT JOIN base b USING (subject_id)) d
+        USING (subject_id)
     WHERE e.kind = 'medication' AND e.first_day_latest > s.infusion_date
 ),
 -- rescue for the disease: given as such, or an immunosuppressant, biologic or (after the declared day)
 -- antimalarial for SLE that was not in use on the baseline date. Therapy of the cell product's toxicity,
 -- replacement and prophylaxis are exempt
 failures AS (
-    SELECT g.subject_id, g.first_day_earliest AS earliest, g.first_day_latest AS latest, g.sure, g.event_ids
+    SELECT g.subject_id, g.first_day_earliest AS earliest, g.first_day_latest AS latest,
+           g.after AND (g.role IS NOT DISTINCT FROM 'rescue' OR NOT coalesce(g.used, true)) AS sure, g.event_ids
     FROM given g
     WHERE g.role = 'rescue'
        OR ((g.drug_class IN ('immunosuppressant', 'biologic')
             OR (g.drug_class = 'antimalarial' AND $antimalarial_until_day >= 0 AND g.from_day > $antimalarial_until_day))
            AND coalesce(g.indication, 'sle') = 'sle' AND coalesce(g.role, 'background') = 'background'
-           AND NOT EXISTS (
-               FROM exposures p WHERE p.subject_id = g.subject_id AND p.substance = g.substance
-               AND p.exposure_id <> g.exposure_id AND p.first_day_latest <= g.baseline_date
-               AND coalesce(p.last_day_earliest, DATE '9999-12-31') >= g.baseline_date))
+           AND NOT coalesce(g.used, false))
     UNION ALL
     SELECT subject_id, coalesce(from_date, CAST(from_at AS DATE)), coalesce(from_date, CAST(from_latest AS DATE)), true, event_ids
     FROM occurrences WHERE kind IN ('death', 'discontinuation') AND from_at IS NOT NULL
@@ -50,10 +57,10 @@ failures AS (
     WHERE $prednisone_mg_cap >= 0 AND u.lower > $prednisone_mg_cap * 60000 * d.value_number
 ),
 failed AS (
-    SELECT p.subject_id, p.visit_id, bool_or(f.sure AND f.latest <= coalesce(p.date, p.window_until)) AS proven,
+    SELECT p.subject_id, p.visit_id, bool_or(f.sure AND f.latest <= coalesce(p.date, p.window_until - 1)) AS proven,
            min(f.latest) AS date, flatten(list(f.event_ids)) AS event_ids
     FROM planned p JOIN failures f ON f.subject_id = p.subject_id
-        AND f.earliest <= coalesce(p.date, p.window_until)
+        AND f.earliest <= coalesce(p.date, p.window_until - 1)
     GROUP BY p.subject_id, p.visit_id
 ),
 mandated AS (
@@ -93,7 +100,7 @@ SELECT subject_id, visit_id, known_from, held, 'sledai' AS criterion,
        -- a baseline that cannot fall so far decides, even if the visit is unknown
        CASE WHEN base_upper < $sledai_drop THEN 'not_met'
             WHEN $use_bounds AND base_sledai - sledai_upper >= $sledai_drop THEN 'met'
-            WHEN $use_bounds AND base_sledai - sledai_lower < $sledai_drop THEN 'not_met'
+            WHEN base_sledai - sledai_lower < $sledai_drop THEN 'not_met'
             ELSE verdict(base_sledai - sledai >= $sledai_drop) END AS status,
        CASE WHEN base_upper < $sledai_drop THEN 'the baseline total is below the required fall'
             WHEN base_sledai IS NULL THEN 'SLEDAI-2K at baseline is missing or incomplete'
@@ -132,7 +139,7 @@ SELECT subject_id, visit_id, known_from, held, 'no_treatment_failure',
        CASE WHEN failed THEN 'not_met' WHEN NOT failed THEN 'not_evaluable'
             WHEN review_ids IS NOT NULL THEN 'met' ELSE 'not_evaluable' END,
        CASE WHEN failed THEN 'rescue therapy, discontinuation or death up to the visit'
-            WHEN NOT failed THEN 'rescue therapy whose start is not known to the day may lie before the visit'
+            WHEN NOT failed THEN 'rescue therapy may have begun before the visit: its dates, or earlier use, are not certain'
             WHEN review_ids IS NULL THEN 'no review of rescue medication covers infusion to visit' END,
        coalesce('first failure on day ' || (failure_date - infusion_date), 'no failure recorded'),
        CASE WHEN mandated THEN ['protocol_mandated_therapy'] ELSE [] END,
