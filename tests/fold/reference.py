@@ -263,6 +263,9 @@ def emergent(f: Event, start: Any) -> bool | None:
     return not (f.get("ended") and local(f["ended"], True) < day)
 
 
+BOTH_STAND = {"VITAL_SIGNS", "ICE", "CAPD", "ICANS_SIGNS", "LABORATORY"}  # rules of safety take the worse
+
+
 def findings(facts: list[Event], start: Any, anchor: Any) -> dict[str, Any]:
     forms: dict[tuple[str, str], list[Event]] = {}
     for f in facts:
@@ -280,6 +283,7 @@ def findings(facts: list[Event], start: Any, anchor: Any) -> dict[str, Any]:
             clash = (
                 len({(m.get("value_number"), m.get("value_code"), m.get("value_text"), m.get("unit")) for m in last})
                 > 1
+                and key[1] not in BOTH_STAND
             )
             for m in records:
                 here = m in good and not clash

@@ -183,7 +183,7 @@ graded AS (
            greatest(1, s.hypotension, s.hypoxia) AS grade,
            greatest(1, coalesce(s.hypotension, CASE WHEN s.pressors_reviewed THEN 2 ELSE 4 END),
                     CASE WHEN s.hypotension IN (0, 2) AND NOT s.pressors_reviewed THEN 4 ELSE 1 END,
-                    coalesce(s.hypoxia, 4), CASE WHEN s.flow_missing THEN 3 END) AS upper,
+                    coalesce(s.hypoxia, CASE WHEN s.flow_missing THEN 3 ELSE 4 END), CASE WHEN s.flow_missing THEN 3 END) AS upper,
            (SELECT flatten(list(t.event_ids)) FROM therapies t WHERE t.subject_id = s.subject_id
             AND t.from_at BETWEEN e.onset AND s.moment) AS therapy_ids
     FROM signs s LEFT JOIN episodes e ON e.subject_id = s.subject_id AND e.period = s.period
