@@ -1,6 +1,6 @@
 """Second, independent implementation of SRI-4, LLDAS, cLLDAS, DORIS 2021 and cCR, one patient at a time.
 
-Source: `clinical-definitions.md`, global computing rules, sections 1 to 7, 14 (EC) and 15 (DC; DC wins).
+Source: the project's clinical specification, global computing rules, sections 1 to 7, 14 (EC) and 15 (DC; DC wins).
 It reads the rows of the platform's state tables and shares no code with the platform. Choices that the source
 leaves open are marked "Choice".
 """
@@ -119,16 +119,10 @@ def visit_form(patient: Patient, visit: Row, instrument: str) -> Row | None:
 
 def baseline_form(patient: Patient, instrument: str) -> Row | None:
     """The efficacy baseline form of the first period: SRI always refers to the original baseline (EC-30, EC-31)."""
-    period = first_period(patient)
-    if period is None:
-        return None
     forms = [
         row
         for row in rows_of(patient, "occasions")
-        if row["instrument"] == instrument
-        and row["baseline_for"] in ("efficacy", "both")
-        and row["from_at"] is not None
-        and row["from_at"] < period["efficacy_anchor_at"]
+        if row["instrument"] == instrument and row["baseline_for"] in ("efficacy", "both")
     ]
     return max(forms, key=lambda row: row["from_at"], default=None)
 
@@ -145,13 +139,11 @@ def record(form: Row | None, item: str) -> Row | None:
     known = [row for row in form["records"].get(item, []) if row["known"] and row["value_code"] != "unknown"]
     if not known:
         return None
-    latest = max(row["until_at"] for row in known)
-    rivals = [row for row in known if row["until_at"] == latest]
+    latest = max(row["from_at"] for row in known)
+    rivals = [row for row in known if row["from_at"] == latest]
     standing = min(rivals, key=lambda row: row["finding_id"])
-    for rival in rivals:
-        same_instant = rival["from_at"] == standing["from_at"]
-        if same_instant and any(rival[field] != standing[field] for field in ("value_code", "value_number")):
-            return None
+    if any(rival[field] != standing[field] for rival in rivals for field in ("value_code", "value_number")):
+        return None
     return standing
 
 
@@ -194,11 +186,16 @@ def sledai(form: Row | None) -> dict[str, Truth]:
 
 
 def total(items: dict[str, Truth], counted: Iterable[str] = SLEDAI) -> int | None:
-    """Weighted sum of some items; unknown if any of them is unknown, bounds unused (section 1.6, EC-16)."""
+    """Weighted sum of some items; unknown if any of them is unknown (section 1.6, EC-16)."""
     wanted = list(counted)
     if any(items[item] is None for item in wanted):
         return None
-    return sum(SLEDAI[item] for item in wanted if items[item])
+    return at_least(items, wanted)
+
+
+def at_least(items: dict[str, Truth], counted: Iterable[str] = SLEDAI) -> int:
+    """What the known items prove: a clause that this alone fails is failed, whatever is missing (DC-04, EC-24)."""
+    return sum(SLEDAI[item] for item in counted if items[item])
 
 
 def pga(form: Row | None) -> Fraction | None:
@@ -216,8 +213,10 @@ def pga(form: Row | None) -> Fraction | None:
 
 def clinical_sledai_is_zero(patient: Patient, visit: Row) -> Truth:
     """CSLEDAI-2K = 0 from its 22 items only (section 1.5, DC-06)."""
-    score = total(sledai(visit_form(patient, visit, "SLEDAI2K")), CLINICAL)
-    return None if score is None else score == 0
+    items = sledai(visit_form(patient, visit, "SLEDAI2K"))
+    if at_least(items, CLINICAL) > 0:
+        return False
+    return None if total(items, CLINICAL) is None else True
 
 
 def pga_below(patient: Patient, visit: Row, limit: Fraction) -> Truth:
@@ -243,17 +242,17 @@ def organ_inactive(form: Row | None, item: str) -> Truth:
 def low_activity(patient: Patient, visit: Row) -> Truth:
     """LLDAS item 1: total <= 4, no major organ active, tick boxes absent (section 5.1, EC-89, DC-13).
 
-    Choice: a major-organ item that is present fails it even when other items are missing; the total alone does not.
-    Choice: CARDIOPULMONARY counts as collected only when its value is known.
+    Choice: a major-organ item that is present, or more than 4 points proven, fails it even when items are missing.
+    Choice: CARDIOPULMONARY counts as collected also when it was collected as unknown.
     """
     items = sledai(visit_form(patient, visit, "SLEDAI2K"))
     score = total(items)
     organs = visit_form(patient, visit, "ORGAN_ACTIVITY")
     clauses = [negated(items[item]) for item in MAJOR_ORGANS]
-    clauses.append(None if score is None else score <= 4)
+    clauses.append(at_least(items) <= 4 if score is not None or at_least(items) > 4 else None)
     clauses.append(organ_inactive(organs, "HAEMOLYSIS"))
     clauses.append(organ_inactive(organs, "GI"))
-    if record(organs, "CARDIOPULMONARY") is not None:
+    if organs is not None and "CARDIOPULMONARY" in organs["records"]:
         clauses.append(organ_inactive(organs, "CARDIOPULMONARY"))
     return all_true(clauses)
 
@@ -264,7 +263,7 @@ def planned_order(visit: Row) -> tuple[int, int]:
 
 
 def previous_items(patient: Patient, visit: Row) -> dict[str, Truth] | None:
-    """SLEDAI items of the last earlier scheduled visit at which all 24 are known (DC-01)."""
+    """SLEDAI items of the last earlier scheduled visit at which all 24 are known, else of baseline (DC-01)."""
     earlier = [
         row
         for row in rows_of(patient, "visits")
@@ -274,7 +273,8 @@ def previous_items(patient: Patient, visit: Row) -> dict[str, Truth] | None:
         items = sledai(visit_form(patient, row, "SLEDAI2K"))
         if None not in items.values():
             return items
-    return None
+    items = sledai(baseline_form(patient, "SLEDAI2K"))
+    return None if None in items.values() else items
 
 
 def no_new_activity(patient: Patient, visit: Row) -> Truth:
@@ -405,9 +405,9 @@ def known_units(course: Row, first: date, last: date) -> int:
 
 
 def carried_from(courses: list[Row], unknown: Row) -> Row | None:
-    """The last course of known dose of the same substance that ended before an unknown one began (DC-09, EC-38).
+    """The last begun course of known dose of the same substance that reaches to within 7 days of it (DC-09, EC-38).
 
-    Choice: a gap between the two does not matter; a single dose and a course of unknown or no end are never carried.
+    Choice: a single dose is never carried.
     """
     earlier = [
         row
@@ -415,19 +415,22 @@ def carried_from(courses: list[Row], unknown: Row) -> Row | None:
         if unknown["substance"] is not None
         and row["substance"] == unknown["substance"]
         and row["from_date"] is not None
-        and dose_is_known(row)
+        and row["prednisone_units_per_dosing_day"] is not None
         and not once(row)
-        and (known_end(row) or date.max) < unknown["from_date"]
+        and row["from_date"] < unknown["from_date"]
+        and (counted_end(row) == date.max or counted_end(row) + 7 * DAY >= unknown["from_date"])
     ]
-    return max(
-        earlier,
-        key=lambda row: (row["until_date"], row["from_date"], row["prednisone_units_per_dosing_day"]),
-        default=None,
-    )
+    last = max((row["from_date"] for row in earlier), default=None)
+    return min((row for row in earlier if row["from_date"] == last), key=lambda row: row["exposure_id"], default=None)
+
+
+def carried_until(source: Row, course: Row) -> date:
+    """A carried dose holds for 7 days after the last day on which the earlier one was known to be given."""
+    return min(counted_end(source), course["from_date"] - DAY) + 7 * DAY
 
 
 def carried_units(courses: list[Row], course: Row, first: date, last: date) -> int | None:
-    """Units of a course of unknown dose in a window, carried for 7 days after its start; None where there are none.
+    """Units of a course of unknown dose in a window, carried from before it; None where there are none.
 
     Choice: given at the unknown course's own interval where that is known, else at the earlier one's.
     """
@@ -435,7 +438,7 @@ def carried_units(courses: list[Row], course: Row, first: date, last: date) -> i
     if source is None:
         return None
     every = 1 if once(course) else course["every_n_days"] or source["every_n_days"] or 1
-    end = min(counted_end(course), course["from_date"] + 7 * DAY)
+    end = min(counted_end(course), carried_until(source, course))
     return source["prednisone_units_per_dosing_day"] * dosing_days(course["from_date"], end, every, first, last)
 
 
@@ -474,7 +477,8 @@ def steroid_window(patient: Patient, visit_date: date) -> SteroidWindow:
             continue
         carried = carried_units(dated, course, first, visit_date)
         units += carried or 0
-        if carried is None or min(end, visit_date) > course["from_date"] + 7 * DAY:
+        source = carried_from(dated, course)
+        if carried is None or source is None or min(end, visit_date) > carried_until(source, course):
             known = False
     return SteroidWindow(units, days, known, covered(patient, "glucocorticoid", first, visit_date))
 
@@ -490,8 +494,8 @@ def weight(patient: Patient, visit_date: date) -> Fraction | None:
             standing.append(row)
     if not standing:
         return None
-    latest = max(row["until_at"] for row in standing)
-    last = min((row for row in standing if row["until_at"] == latest), key=lambda row: row["finding_id"])
+    latest = max((row["date"], row["from_at"]) for row in standing)
+    last = min((row for row in standing if (row["date"], row["from_at"]) == latest), key=lambda row: row["finding_id"])
     return Fraction(last["value_number"])
 
 
@@ -638,26 +642,57 @@ def maintenance(patient: Patient, visit: Row, childhood: bool) -> Truth:
 
 def sri_sledai(patient: Patient, visit: Row) -> Truth:
     """Fall of at least 4 from baseline; a baseline below 4 is not met whatever the visit (section 4, EC-29, DC-04)."""
-    base = total(sledai(baseline_form(patient, "SLEDAI2K")))
+    items = sledai(baseline_form(patient, "SLEDAI2K"))
+    if baseline_form(patient, "SLEDAI2K") is None:
+        return None
+    if sum(SLEDAI[item] for item in SLEDAI if items[item] is not False) < 4:
+        return False
+    base = total(items)
     if base is None:
         return None
-    if base < 4:
+    form = visit_form(patient, visit, "SLEDAI2K")
+    now = sledai(form)
+    if form is not None and base - at_least(now) < 4:
         return False
-    now = total(sledai(visit_form(patient, visit, "SLEDAI2K")))
-    return None if now is None else base - now >= 4
+    visit_total = total(now)
+    return None if visit_total is None else base - visit_total >= 4
+
+
+def bilag_grade(patient: Patient, form: Row | None, domain: str) -> str | None:
+    """The grade of a domain; E after any earlier A to D cannot be, and is unknown (EC-24)."""
+    row = record(form, domain)
+    if form is None or row is None or row["value_code"] is None:
+        return None
+    if row["value_code"] == "E":
+        for other in rows_of(patient, "occasions"):
+            if other["instrument"] != "BILAG2004":
+                continue
+            earlier = (other["from_at"], other["occasion_id"]) < (form["from_at"], form["occasion_id"])
+            before = record(other, domain)
+            if earlier and before is not None and before["value_code"] != "E":
+                return None
+    return row["value_code"]
 
 
 def sri_bilag(patient: Patient, visit: Row) -> Truth:
-    """No new A and at most one new B against baseline; nine known domains on both forms (section 2.1, EC-28, DC-05)."""
+    """No new A and at most one new B against baseline; a proven failure decides (section 2.1, EC-24, EC-28, DC-05)."""
     base, now = baseline_form(patient, "BILAG2004"), visit_form(patient, visit, "BILAG2004")
-    new_a = new_b = 0
+    if now is None:
+        return None
+    new_a: list[Truth] = []
+    new_b: list[Truth] = []
     for domain in BILAG:
-        before, after = record(base, domain), record(now, domain)
-        if before is None or after is None or before["value_code"] is None or after["value_code"] is None:
-            return None
-        new_a += after["value_code"] == "A" and before["value_code"] in ("B", "C", "D", "E")
-        new_b += after["value_code"] == "B" and before["value_code"] in ("C", "D", "E")
-    return new_a == 0 and new_b <= 1
+        before, after = bilag_grade(patient, base, domain), bilag_grade(patient, now, domain)
+        for letter, sources, found in (("A", "BCDE", new_a), ("B", "CDE", new_b)):
+            if after is None:
+                found.append(None)
+            elif after != letter:
+                found.append(False)
+            else:
+                found.append(None if before is None else before in sources)
+    if True in new_a or new_b.count(True) > 1:
+        return False
+    return None if None in new_a or None in new_b else True
 
 
 def sri_pga(patient: Patient, visit: Row) -> Truth:

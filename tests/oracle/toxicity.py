@@ -1,12 +1,11 @@
 """Second, independent implementation of CRS and ICANS grading (ASTCT 2019), one patient at a time.
 
-Source: `clinical-definitions.md`, global computing rules, sections 8 and 9, EC-51 to EC-72, DC-15 to DC-22, DC-34.
+Source: the project's clinical specification, global computing rules, sections 8 and 9, EC-51 to EC-72, DC-15 to DC-22, DC-34.
 It reads the rows of the platform's state tables and shares no code with the platform. Choices that the source
 leaves open are marked "Choice".
 """
 
 from bisect import bisect_right
-from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -114,25 +113,30 @@ def runs(instants: list[datetime]) -> list[list[datetime]]:
 
 
 class Readings:
-    """Readings by item and instant, one per instant: the first by event ids."""
+    """Readings by item and instant; several at one instant all stand, and the worse counts (DC-15)."""
 
     def __init__(self, findings: list[Row]):
         self.by_item: dict[str, list[Row]] = {}
-        for row in sorted(findings, key=lambda row: (row["from_at"], list(row["event_ids"] or []))):
-            series = self.by_item.setdefault(row["item"], [])
-            if not series or series[-1]["from_at"] != row["from_at"]:
-                series.append(row)
+        for row in sorted(findings, key=lambda row: row["from_at"]):
+            self.by_item.setdefault(row["item"], []).append(row)
 
-    def latest(self, item: str, instant: datetime) -> Row | None:
-        """The latest reading at or before an instant, of any age."""
+    def held(self, item: str, instant: datetime) -> list[Row]:
+        """The latest readings, if they still hold: 12 h inclusive (EC-69, DC-19)."""
         series = self.by_item.get(item, [])
         place = bisect_right(series, instant, key=lambda row: row["from_at"])
-        return series[place - 1] if place else None
+        if not place or instant - series[place - 1]["from_at"] > HOLD:
+            return []
+        return [row for row in series[:place] if row["from_at"] == series[place - 1]["from_at"]]
 
-    def held(self, item: str, instant: datetime) -> Row | None:
-        """The latest reading, if it still holds: 12 h inclusive (EC-69, DC-19)."""
-        reading = self.latest(item, instant)
-        return reading if reading and instant - reading["from_at"] <= HOLD else None
+
+class Device(NamedTuple):
+    """One record of oxygen or ventilation: a reading holds 12 h, a procedure until it ends."""
+
+    code: str
+    at: datetime
+    until: datetime  # inclusive
+    flow: Any
+    counts: bool
 
 
 class Point(NamedTuple):
@@ -143,6 +147,7 @@ class Point(NamedTuple):
     hypotension: int | None
     hypoxia: int | None
     pressors_reviewed: bool
+    flow_missing: bool = False
 
     @property
     def has_sign(self) -> bool:
@@ -162,68 +167,98 @@ class Point(NamedTuple):
             hypotension = 2 if self.pressors_reviewed else 4
         elif hypotension in (0, 2) and not self.pressors_reviewed:
             hypotension = 4
-        return max(1, hypotension, 4 if hypoxia is None else hypoxia)
+        if hypoxia is None:
+            hypoxia = 3 if self.flow_missing else 4
+        return max(1, hypotension, hypoxia, 3 if self.flow_missing else 0)
 
 
-def is_fever(reading: Row | None) -> bool:
+def is_fever(reading: Row) -> bool:
     """At least 38.0 Cel, compared exactly also in Fahrenheit (section 8.1, EC-02, EC-03)."""
-    if reading is None or not_disease(reading) or reading["value_number"] is None:
+    if not_disease(reading) or reading["value_number"] is None:
         return False
     if reading["unit"] == "[degF]":
         return (reading["value_number"] - 32) * 5 >= 38 * 9
     return reading["value_number"] >= 38
 
 
-def cannula_class(flow: Row | None) -> int | None:
+def cannula_class(flow: Any) -> int | None:
     """Low flow up to 6 L/min is 2, more is 3, whatever the interface (section 8.1); no flow, no answer."""
-    if flow is None or flow["value_number"] is None:
+    if flow is None:
         return None
-    return 2 if flow["value_number"] <= 6 else 3
+    return 2 if flow <= 6 else 3
 
 
-def device_class(device: Row, flow: Row | None, reason: Row | None) -> int | None:
+def devices_of(patient: Patient, vitals: list[Row]) -> list[Device]:
+    """Every record of oxygen or ventilation, readings and procedures alike (DC-19)."""
+    found = [
+        Device(row["value_code"], row["from_at"], row["from_at"] + HOLD, None, not not_disease(row))
+        for row in vitals
+        if row["item"] == "O2DEVICE"
+    ]
+    for row in rows_of(patient, "occurrences"):
+        if row["kind"] == "procedure" and row["term"] in ("oxygen", "ventilation") and row["category"] is not None:
+            end = row["until_at"] - timedelta(microseconds=1) if row["until_at"] else row["from_at"] + HOLD
+            counts = row["attribution"] in (None, "crs")
+            found.append(Device(row["category"], row["from_at"], end, row["flow"], counts))
+    return found
+
+
+def device_class(device: Device, flows: list[Row], reasons: list[Row]) -> int | None:
     """Hypoxia grade of an oxygen device (section 8.1, EC-55); airway protection alone is none."""
-    code = device["value_code"]
-    if code in CANNULAS:
+    if device.code in CANNULAS:
+        flow = device.flow
+        if flow is None:
+            flow = max((row["value_number"] for row in flows if row["from_at"] >= device.at), default=None)
         return cannula_class(flow)
-    if code in POSITIVE_PRESSURE:
-        return 0 if reason is not None and reason["value_code"] == "airway_protection" else 4
-    return DEVICE_CLASS.get(code)
+    if device.code in POSITIVE_PRESSURE:
+        return 0 if reasons and all(row["value_code"] == "airway_protection" for row in reasons) else 4
+    return DEVICE_CLASS.get(device.code)
 
 
-def baseline_hypoxia(before: Readings, period: Row) -> int:
-    """Class of the last oxygen device before the infusion; 0 if there is none (EC-54).
+def baseline_hypoxia(devices: list[Device], readings: Readings, period: Row) -> int:
+    """Class of the last oxygen devices before the infusion; 0 if there are none (EC-54).
 
     A cannula takes the flow of the same instant, and is low flow without one.
     Choice: its attribution is ignored, since nothing before the infusion is due to the infusion.
     """
-    device = before.latest("O2DEVICE", period["starts_at"])
-    if device is None:
-        return 0
-    flow = before.latest("O2FLOW", device["from_at"])
-    if flow is not None and flow["from_at"] != device["from_at"]:
-        flow = None
-    if device["value_code"] in CANNULAS:
-        return cannula_class(flow) or 2
-    return device_class(device, None, before.held("VENT_REASON", device["from_at"])) or 0
+    before = [device for device in devices if device.at < period["starts_at"]]
+    last = max((device.at for device in before), default=None)
+    classes = [0]
+    for device in before:
+        if device.at == last:
+            flows = [row for row in readings.held("O2FLOW", device.at) if row["from_at"] == device.at]
+            found = device_class(device, flows, readings.held("VENT_REASON", device.at))
+            classes.append(2 if found is None else found)
+    return max(classes)
 
 
-def hypoxia_at(instant: datetime, readings: Readings, baseline: int) -> int | None:
-    """Hypoxia grade at an instant: 0 unless above the baseline, None if unknown (section 8.1, EC-54, EC-56).
+def hypoxia_at(
+    patient: Patient, instant: datetime, devices: list[Device], readings: Readings, baseline: int
+) -> tuple[int | None, bool]:
+    """Hypoxia grade at an instant (0 unless above the baseline, None if unknown), and whether a flow is missing.
 
-    A flow counts only if read with or after the latest device record (DC-19).
+    A flow counts only if read with or after the latest device record (DC-19). Without any device record it is
+    none only where a review of oxygen covers the instant (DC-34, EC-56).
     Choice: the attribution is that of the device record; those of flow and reason are ignored.
     """
-    device = readings.held("O2DEVICE", instant)
-    if device is None:
-        return None
-    if not_disease(device):
-        return 0
-    flow = readings.held("O2FLOW", instant)
-    if flow is not None and flow["from_at"] < device["from_at"]:
-        flow = None
-    found = device_class(device, flow, readings.held("VENT_REASON", instant))
-    return 0 if found is not None and found <= baseline else found
+    holding = [device for device in devices if device.at <= instant <= device.until]
+    last = max((device.at for device in holding), default=None)
+    if last is None:
+        return (0 if reviewed(patient, "oxygen", instant) else None), False
+    known: list[int] = []
+    missing = False
+    for device in holding:
+        if device.at != last:
+            continue
+        found = device_class(device, readings.held("O2FLOW", instant), readings.held("VENT_REASON", instant))
+        if not device.counts:
+            known.append(0)
+        elif found is None:
+            missing = True
+        else:
+            known.append(0 if found <= baseline else found)
+    worst = max(known, default=0)
+    return (None if missing and worst == 0 else worst), missing
 
 
 def pressor_end(course: Row) -> datetime:
@@ -244,7 +279,7 @@ def pressor_courses(patient: Patient, period: Row) -> list[Row]:
     ]
 
 
-def hypotension_at(instant: datetime, readings: Readings, courses: list[Row]) -> int | None:
+def hypotension_at(patient: Patient, instant: datetime, readings: Readings, courses: list[Row]) -> int | None:
     """Hypotension grade at an instant, None if unknown (section 8.1, EC-52, DC-20).
 
     Two distinct agents running together are 4, one is 3, vasopressin alone is 3; without any, the investigator's
@@ -254,17 +289,16 @@ def hypotension_at(instant: datetime, readings: Readings, courses: list[Row]) ->
     agents = {row["substance"] for row in running if row["drug_class"] in PRESSORS}
     if running:
         return 4 if len(agents) >= 2 else 3
-    reading = readings.held("HYPOTENSION", instant)
-    if reading is None:
-        return None
-    return 2 if reading["value_code"] == "present" and not not_disease(reading) else 0
+    held = readings.held("HYPOTENSION", instant)
+    if not held:
+        return 0 if reviewed(patient, "hypotension", instant) else None
+    return 2 if any(row["value_code"] == "present" and not not_disease(row) for row in held) else 0
 
 
-def pressors_reviewed(patient: Patient, instant: datetime) -> bool:
-    """Whether pressors were looked for at an instant (DC-34)."""
+def reviewed(patient: Patient, kind: str, instant: datetime) -> bool:
+    """Whether something was looked for at an instant (DC-34)."""
     return any(
-        row["data_kind"] == "vasopressor" and row["from_at"] <= instant < row["until_at"]
-        for row in rows_of(patient, "coverage")
+        row["data_kind"] == kind and row["from_at"] <= instant < row["until_at"] for row in rows_of(patient, "coverage")
     )
 
 
@@ -273,18 +307,26 @@ def crs_points(patient: Patient, period: Row) -> list[Point]:
     vitals = known_findings(patient, ("VITAL_SIGNS",))
     within = [row for row in vitals if in_period(row["from_at"], period)]
     readings = Readings(within)
-    baseline = baseline_hypoxia(Readings([row for row in vitals if row["from_at"] < period["starts_at"]]), period)
+    devices = devices_of(patient, vitals)
+    inside = [device for device in devices if in_period(device.at, period)]
+    earlier = Readings([row for row in vitals if row["from_at"] < period["starts_at"]])
+    baseline = baseline_hypoxia(devices, earlier, period)
     courses = pressor_courses(patient, period)
-    return [
-        Point(
-            instant,
-            is_fever(readings.held("TEMP", instant)),
-            hypotension_at(instant, readings, courses),
-            hypoxia_at(instant, readings, baseline),
-            pressors_reviewed(patient, instant),
+    instants = {row["from_at"] for row in within + courses} | {device.at for device in inside}
+    points = []
+    for instant in sorted(instants):
+        hypoxia, missing = hypoxia_at(patient, instant, inside, readings, baseline)
+        points.append(
+            Point(
+                instant,
+                any(is_fever(row) for row in readings.held("TEMP", instant)),
+                hypotension_at(patient, instant, readings, courses),
+                hypoxia,
+                reviewed(patient, "vasopressor", instant),
+                missing,
+            )
         )
-        for instant in sorted({row["from_at"] for row in within + courses})
-    ]
+    return points
 
 
 def crs_episodes(points: list[Point]) -> list[Row]:
@@ -346,7 +388,7 @@ class Assessment(NamedTuple):
     at: datetime
     grade: int | None
     upper: int | None
-    open_capd: bool  # CAPD below 9 without usable consciousness: not evaluable (DC-21)
+    not_judged: bool  # the score was tried, or ruled out by sedation, and cannot be judged (EC-60, DC-21)
 
 
 def exactly(grade: int | None) -> Evidence:
@@ -366,22 +408,30 @@ def tool_of(patient: Patient) -> str | None:
     return "ICE" if subject["age_years"] >= 12 else "CAPD"
 
 
-def agreed_values(findings: list[Row]) -> dict[tuple[str, str], Any]:
-    """Value of each item at one instant; an item with differing values is left out as unknown."""
-    stated = {
-        (
-            row["instrument"],
-            row["item"],
-            row["value_code"] if row["value_number"] is None else row["value_number"],
-        )
-        for row in findings
-    }
-    count = Counter((instrument, item) for instrument, item, _ in stated)
-    return {
-        (instrument, item): value
-        for instrument, item, value in stated
-        if value is not None and count[instrument, item] == 1
-    }
+SEVERITY = {
+    "AROUSAL": {**AROUSAL_GRADE, "sedated": -1},
+    "SEIZURE": {**SEIZURE_GRADE, "duration_unknown": 3.5},
+    "MOTOR": MOTOR_GRADE,
+    "OEDEMA": OEDEMA_GRADE,
+}
+
+
+def worst_values(findings: list[Row]) -> dict[tuple[str, str], Any]:
+    """Value of each item at one instant; of several the worse (DC-15): low ICE, high CAPD, severe sign."""
+    values: dict[tuple[str, str], list[Any]] = {}
+    for row in findings:
+        value = row["value_code"] if row["value_number"] is None else row["value_number"]
+        if value is not None:
+            values.setdefault((row["instrument"], row["item"]), []).append(value)
+    worst = {}
+    for (instrument, item), stated in values.items():
+        if instrument == "ICE":
+            worst[instrument, item] = min(stated)
+        elif instrument == "CAPD":
+            worst[instrument, item] = "yes" if "yes" in stated else max(stated)
+        else:
+            worst[instrument, item] = max(stated, key=SEVERITY[item].__getitem__)
+    return worst
 
 
 def total(values: dict[tuple[str, str], Any], instrument: str, items: tuple[str, ...]) -> Any:
@@ -429,24 +479,31 @@ def seizure_row(code: str | None) -> Evidence:
 
 def assess(instant: datetime, findings: list[Row], tool: str | None) -> Assessment:
     """Grade one instant by its highest row (section 9.2); the tool that was not chosen is ignored (section 9.3)."""
-    values = agreed_values(findings)
+    counted = [row for row in findings if not not_disease(row)]
+    values = worst_values(counted)
     arousal = values.get(("ICANS_SIGNS", "AROUSAL"))
-    ice = total(values, "ICE", ICE_ITEMS) if tool == "ICE" else None
-    capd = total(values, "CAPD", CAPD_ITEMS) if tool == "CAPD" else None
-    unable = tool == "CAPD" and values.get(("CAPD", "CAPD_UNABLE")) == "yes"
+    sedated = any(row["item"] == "AROUSAL" and row["value_code"] == "sedated" for row in counted)
+    if sedated:
+        arousal = "sedated"
+    of_tool = [row for row in findings if row["instrument"] == tool]
+    excluded = any(not_disease(row) for row in of_tool)
+    ice = total(values, "ICE", ICE_ITEMS) if tool == "ICE" and not excluded else None
+    capd = total(values, "CAPD", CAPD_ITEMS) if tool == "CAPD" and not excluded else None
+    unable = tool == "CAPD" and not excluded and values.get(("CAPD", "CAPD_UNABLE")) == "yes"
+    score = ice_row(ice, arousal) if tool == "ICE" else capd_row(capd, unable, arousal)
     rows = [
-        ice_row(ice, arousal),
-        capd_row(capd, unable, arousal),
+        score,
         consciousness_row(arousal, ice),
         seizure_row(values.get(("ICANS_SIGNS", "SEIZURE"))),
         exactly(MOTOR_GRADE.get(values.get(("ICANS_SIGNS", "MOTOR")))),
         exactly(OEDEMA_GRADE.get(values.get(("ICANS_SIGNS", "OEDEMA")))),
     ]
+    tried = tool is not None and not excluded and (sedated or bool(of_tool))
     return Assessment(
         instant,
         max((row.grade for row in rows if row.grade is not None), default=None),
         max((row.upper for row in rows if row.upper is not None), default=None),
-        capd is not None and capd < 9 and arousal not in AROUSAL_GRADE,
+        tried and score.grade is None,
     )
 
 
@@ -454,7 +511,7 @@ def icans_points(patient: Patient, period: Row) -> list[Assessment]:
     """Every instant of a period with an attributable neurological reading, graded, in time order."""
     at: dict[datetime, list[Row]] = {}
     for row in known_findings(patient, ("ICE", "CAPD", "ICANS_SIGNS")):
-        if in_period(row["from_at"], period) and not not_disease(row):
+        if in_period(row["from_at"], period):
             at.setdefault(row["from_at"], []).append(row)
     tool = tool_of(patient)
     return [assess(instant, at[instant], tool) for instant in sorted(at)]
@@ -477,7 +534,7 @@ def icans_of_period(patient: Patient, period: Row) -> Row:
         grade = DEATH
     elif episodes:
         grade = max(each["grade"] for each in episodes)
-    elif tool_of(patient) is None or any(point.open_capd for point in points):
+    elif tool_of(patient) is None or any(point.not_judged for point in points):
         grade = None
     else:
         grade = 0 if looked_for(patient, period, "neurological") else None

@@ -25,9 +25,9 @@ observed AS (
 scored AS (
     SELECT subject_id, period, from_at, instrument, count(*) FILTER (item <> 'CAPD_UNABLE') AS items,
            sum(CASE WHEN instrument = 'ICE' THEN least_value ELSE most_value END) FILTER (item <> 'CAPD_UNABLE') AS total,
-           bool_or(item = 'CAPD_UNABLE' AND code = 'yes') AS unable, bool_and(excluded) AS excluded, flatten(list(event_ids)) AS event_ids
+           bool_or(item = 'CAPD_UNABLE' AND code = 'yes') AS unable, bool_or(excluded) AS excluded, flatten(list(event_ids)) AS event_ids
     FROM (SELECT subject_id, period, tool, from_at, instrument, item, min(value_number) AS least_value, max(value_number) AS most_value,
-                 max(value_code) AS code, bool_and(coalesce(attribution = 'not_disease', false)) AS excluded,
+                 max(value_code) AS code, bool_or(coalesce(attribution = 'not_disease', false)) AS excluded,
                  flatten(list(event_ids)) AS event_ids
           FROM observed WHERE instrument = tool GROUP BY subject_id, period, tool, from_at, instrument, item)
     GROUP BY subject_id, period, from_at, instrument
@@ -72,7 +72,7 @@ rows AS (
            CASE WHEN sedated OR excluded THEN NULL
                 WHEN tool = 'ICE' AND items = 5 AND total = 0 AND arousal IS NULL THEN 4
                 WHEN tool = 'CAPD' AND items = 8 AND total < $capd_grade_3 AND arousal IS NULL AND NOT unable THEN 2 END AS score_upper,
-           CASE WHEN sedated THEN NULL WHEN arousal = 1 AND tool = 'ICE' AND items = 5 AND total = 10 THEN 0 ELSE arousal END AS consciousness,
+           CASE WHEN sedated THEN NULL WHEN arousal = 1 AND tool = 'ICE' AND items = 5 AND total = 10 AND NOT excluded THEN 0 ELSE arousal END AS consciousness,
            -- the score was tried, or ruled out by sedation, and cannot be judged
            tool IS NOT NULL AND NOT excluded AND (sedated OR items IS NOT NULL) AS tried
     FROM joined

@@ -87,8 +87,8 @@ in_use AS (
 ),
 doses AS (
     -- courses of one drug add up
-    SELECT subject_id, visit_id, substance, sum(amount) FILTER (sure) > max(most) AS above,
-           bool_or(NOT same_unit OR amount IS NULL) OR (sum(amount) > max(most)) IS DISTINCT FROM false AS maybe_above
+    SELECT subject_id, visit_id, substance, sum(amount) FILTER (sure AND same_unit) > max(most) AS above,
+           bool_or(NOT same_unit OR amount IS NULL) OR (sum(amount) FILTER (same_unit) > max(most)) IS DISTINCT FROM false AS maybe_above
     FROM in_use WHERE limited GROUP BY subject_id, visit_id, substance
 ),
 limits AS (

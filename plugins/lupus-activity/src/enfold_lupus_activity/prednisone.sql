@@ -40,8 +40,8 @@ courses AS (
 dated AS (
     SELECT v.subject_id, v.visit_id, v.date,
            CASE WHEN EXISTS (
-               FROM courses c WHERE c.subject_id = v.subject_id AND c.every > 1
-               AND c.began <= v.date AND c.last_date >= v.date - CAST($days AS INTEGER) + 1)
+               FROM courses c WHERE c.subject_id = v.subject_id AND c.every_n_days > 1
+               AND c.began <= v.date AND c.stated_last >= v.date - CAST($days AS INTEGER) + 1)
            THEN $days_if_not_daily ELSE $days END AS days
     FROM visits v WHERE v.date IS NOT NULL
 ),
@@ -54,7 +54,7 @@ parts AS (
            c.end_open AND c.last_date < w.date AND c.possibly_until >= w.first_day AS end_matters
     FROM windows w JOIN courses c ON c.subject_id = w.subject_id
         -- a stated dose of nothing adds nothing, whatever its end
-        AND coalesce(c.units, 1) <> 0
+        AND c.prednisone_units_per_dosing_day IS DISTINCT FROM 0
         AND c.first_day_earliest <= w.date AND (c.stated_last >= w.first_day OR (c.end_open AND c.possibly_until >= w.first_day))
 ),
 summed AS (

@@ -71,9 +71,9 @@ mandated AS (
 reviewed AS (
     SELECT p.subject_id, p.visit_id,
            (SELECT flatten(list(r.event_ids)) FROM reviews r WHERE r.subject_id = p.subject_id
-            AND r.data_kind = 'rescue_medication' AND r.from_date <= p.date AND r.until_date >= p.infusion_date + 1) AS event_ids
+            AND r.data_kind = 'rescue_medication' AND r.from_date <= coalesce(p.date, p.window_until - 1) AND r.until_date >= p.infusion_date + 1) AS event_ids
     FROM planned p JOIN coverage c ON c.subject_id = p.subject_id AND c.data_kind = 'rescue_medication'
-        AND c.from_date <= p.infusion_date + 1 AND c.until_date >= p.date
+        AND c.from_date <= p.infusion_date + 1 AND c.until_date >= coalesce(p.date, p.window_until - 1)
 ),
 seen AS (
     SELECT p.*, p.status AS held, b.sledai AS base_sledai, b.upper AS base_upper, b.event_ids AS base_ids,
