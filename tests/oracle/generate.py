@@ -25,7 +25,15 @@ BACKGROUND = (
     ("experimental", "investigational", 10, "daily"),
 )
 ICE = {"ORIENT": 4, "NAMING": 3, "COMMAND": 1, "WRITING": 1, "ATTENTION": 1}
-DEVICES = ("room_air", "nasal_cannula", "high_flow_nasal_cannula", "blow_by", "simple_mask", "cpap", "invasive_ventilation")
+DEVICES = (
+    "room_air",
+    "nasal_cannula",
+    "high_flow_nasal_cannula",
+    "blow_by",
+    "simple_mask",
+    "cpap",
+    "invasive_ventilation",
+)
 
 
 def patient(seed: int) -> dict[str, list[dict[str, Any]]]:
@@ -43,7 +51,15 @@ def patient(seed: int) -> dict[str, list[dict[str, Any]]]:
             _visit(rng, course, visit, target)
     _drugs(rng, course)
     _ward(rng, course)
-    for kind in ("glucocorticoid", "background_medication", "rescue_medication", "fever", "vasopressor", "neurological", "oxygen"):
+    for kind in (
+        "glucocorticoid",
+        "background_medication",
+        "rescue_medication",
+        "fever",
+        "vasopressor",
+        "neurological",
+        "oxygen",
+    ):
         _reviews(rng, course, kind)
     if rng.random() < 0.08:
         course.add("disposition", day(rng.choice([5, 14, 28, 41, 42, 84])), milestone=rng.choice(["death", "discontinued"]),
@@ -53,11 +69,13 @@ def patient(seed: int) -> dict[str, list[dict[str, Any]]]:
     return course.events
 
 
-def _item(course: Course, occurred: str, visit: str | None, instrument: str, item: str, value: Any, **extra: Any) -> None:
-    kind = "value_code" if isinstance(value, str) else "value_number"
+def _item(
+    course: Course, occurred: str, visit: str | None, instrument: str, item: str, value: Any, **extra: Any
+) -> None:
+    number = not isinstance(value, str) or value[:1].isdigit()  # numbers may be written as text, to be exact
     form = f"{course.subject}/{instrument}@{visit or occurred}"
     course.add("assessment", occurred, occasion_id=form, visit_id=visit, instrument=instrument, item=item,
-               **{kind: value if isinstance(value, str) else Decimal(str(value))}, **extra)  # fmt: skip
+               **({"value_number": Decimal(str(value))} if number else {"value_code": value}), **extra)  # fmt: skip
 
 
 def _visit(rng: random.Random, course: Course, visit: str, target: int) -> None:
@@ -114,7 +132,9 @@ def _drugs(rng: random.Random, course: Course) -> None:
         substance, five = rng.choice(STEROIDS)
         first = rng.choice([-40, -10, 0, 15, 18, 22, 25, 50, 70])
         for _ in range(rng.choice([1, 2, 3])):
-            dose = Decimal(five) * rng.choice([Decimal(0), Decimal("0.2"), Decimal("0.6"), Decimal(1), Decimal("1.0002"), Decimal("1.5"), Decimal(4)])
+            dose = Decimal(five) * rng.choice(
+                [Decimal(0), Decimal("0.2"), Decimal("0.6"), Decimal(1), Decimal("1.0002"), Decimal("1.5"), Decimal(4)]
+            )
             first = _course(
                 rng, course, first, substance=substance, drug_class="glucocorticoid", unit="mg",
                 dose=None if rng.random() < 0.12 else dose, route=rng.choice(["oral", "oral", "intravenous", "topical"]),
@@ -144,10 +164,27 @@ def _ward(rng: random.Random, course: Course) -> None:
         when = f"{day(at // 24)}T{at % 24:02d}:{rng.choice(['00', '00', '30'])}"
         who = rng.choice([None, None, None, "disease", "not_disease", "unknown"])
         if rng.random() < 0.8:
-            value, unit = rng.choice([("36.5", "Cel"), ("37.9", "Cel"), ("38.0", "Cel"), ("39.1", "Cel"), ("100.4", "[degF]"), ("100.3", "[degF]")])
+            value, unit = rng.choice(
+                [
+                    ("36.5", "Cel"),
+                    ("37.9", "Cel"),
+                    ("38.0", "Cel"),
+                    ("39.1", "Cel"),
+                    ("100.4", "[degF]"),
+                    ("100.3", "[degF]"),
+                ]
+            )
             _item(course, when, None, "VITAL_SIGNS", "TEMP", value, unit=unit, attribution=who)
         if rng.random() < 0.7:
-            _item(course, when, None, "VITAL_SIGNS", "HYPOTENSION", rng.choice(["none", "none", "present", "unknown"]), attribution=who)
+            _item(
+                course,
+                when,
+                None,
+                "VITAL_SIGNS",
+                "HYPOTENSION",
+                rng.choice(["none", "none", "present", "unknown"]),
+                attribution=who,
+            )
         if rng.random() < 0.7:
             _item(course, when, None, "VITAL_SIGNS", "O2DEVICE", rng.choice(DEVICES), attribution=who)
         if rng.random() < 0.5:
@@ -160,7 +197,9 @@ def _ward(rng: random.Random, course: Course) -> None:
             course.add("medication", when, substance=rng.choice(["noradrenaline", "adrenaline", "dobutamine", "vasopressin"]),
                        drug_class=None, unit="ug/kg/min", indication=rng.choice([None, "crs", "infection"]))  # fmt: skip
             drug = course.events["medication"][-1]
-            drug["drug_class"] = {"dobutamine": "inotrope", "vasopressin": "vasopressin"}.get(drug["substance"], "vasopressor")
+            drug["drug_class"] = {"dobutamine": "inotrope", "vasopressin": "vasopressin"}.get(
+                drug["substance"], "vasopressor"
+            )
             until = at + rng.choice([1, 6, 12, 30])
             drug |= rng.choice([{"ended": f"{day(until // 24)}T{until % 24:02d}:00"}, {}, {"ongoing": True}])
         if rng.random() < 0.08:
@@ -178,7 +217,15 @@ def _neurology(rng: random.Random, course: Course, when: str) -> None:
         low = rng.random()
         for item, most in ICE.items():
             if rng.random() > 0.02:
-                _item(course, when, None, "ICE", item, most if rng.random() > low else rng.randint(0, most), attribution=who)
+                _item(
+                    course,
+                    when,
+                    None,
+                    "ICE",
+                    item,
+                    most if rng.random() > low else rng.randint(0, most),
+                    attribution=who,
+                )
     if rng.random() < 0.6:
         share = rng.choice([0, 1, 1, 2, 4])
         for n in range(1, 9):
@@ -202,4 +249,6 @@ def _reviews(rng: random.Random, course: Course, kind: str) -> None:
         edge = rng.choice([0, 1, 2, 3, 14, 20, 24, 25, 28])
         course.add("review", day(-60), data_kind=kind, until=day(edge))
         if rng.random() < 0.6:
-            course.add("review", day(edge + rng.choice([1, 1, 2])), data_kind=kind, until=day(rng.choice([28, 60, 120])))
+            course.add(
+                "review", day(edge + rng.choice([1, 1, 2])), data_kind=kind, until=day(rng.choice([28, 60, 120]))
+            )

@@ -5,8 +5,6 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from oracle import response, toxicity
-from oracle.generate import patient
 
 from enfold import schema, study
 from enfold.evaluate.call import evaluate
@@ -15,6 +13,8 @@ from enfold.evaluate.graph import plan
 from enfold.fold.cut import Cut
 from enfold.fold.fold import fold
 from enfold.testing.examples import PROTOCOL
+from oracle import response, toxicity
+from oracle.generate import patient
 
 CHUNKS, SIZE = 5, 2000
 PLUGINS = ("lupus-activity", "sri", "lldas", "doris", "crs", "icans")
@@ -45,7 +45,18 @@ def judged(seeds: range) -> tuple[dict[str, dict[str, list[dict[str, Any]]]], li
         table = state[name].select([c for c in state[name].column_names if c not in UNUSED])
         for row in table.to_pylist():
             patients.setdefault(row["subject_id"], {}).setdefault(name, []).append(row)
-    wanted = ["subject_id", "id", "visit_id", "period", "criterion", "status", "grade", "grade_upper", "from_at", "until_at"]
+    wanted = [
+        "subject_id",
+        "id",
+        "visit_id",
+        "period",
+        "criterion",
+        "status",
+        "grade",
+        "grade_upper",
+        "from_at",
+        "until_at",
+    ]
     verdicts = [r for t in out.verdicts for r in t.select(wanted).to_pylist()]
     return patients, verdicts
 

@@ -111,7 +111,9 @@ CREATE MACRO all_met(statuses) AS
          WHEN list_contains(statuses, 'met') THEN 'met' ELSE 'not_applicable' END;
 -- an exact number as people write it, without trailing zeros
 CREATE MACRO shown(number) AS
-    regexp_replace(regexp_replace(CAST(number AS VARCHAR), '([.][0-9]*?)0+$', '\\1'), '[.]$', '');
+    regexp_replace(regexp_replace(regexp_replace(CAST(number AS VARCHAR), '([.][0-9]*?)0+$', '\\1'), '[.]$', ''), '^(-?)[.]', '\\10.');
+-- prednisone units (sixtieths of a microgram) in milligrams, cut to two places: for words only
+CREATE MACRO milligrams(units) AS shown(CAST(CAST(units AS HUGEINT) // 600 AS DECIMAL(30, 0)) * 0.01);
 """
 
 _ITEMS = pa.schema(

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from enfold import schema, study
+from enfold.contract import parameter_values
 from enfold.errors import EnfoldError, UsageError
 from enfold.evaluate.discover import discover
-from enfold.evaluate.graph import plan
+from enfold.evaluate.graph import Task, plan
 from enfold.fold.cut import Cut
 from enfold.ledger import storage
 from enfold.ledger.canonical import SLOTS
@@ -99,6 +100,7 @@ def run(
     manifest |= {
         "run": digest,
         "pins": pins,
+        "rules": _rules(tasks),
         "runner": runner,
         "seconds": round(time.monotonic() - started, 3),
     }
@@ -144,6 +146,27 @@ def _pins(ledger: Ledger, cut: Cut, text: str, tasks: list[Any]) -> dict[str, An
         "lock": storage.sha256(lock_file()),
         "libraries": {name: _version(name) for name in PINNED},
     }  # fmt: skip
+
+
+def _rules(tasks: list[Task]) -> list[dict[str, Any]]:
+    """Return each rule in force in words, with its source and parameters: what explanations and footnotes print."""
+    out = []
+    for task in tasks:
+        d = task.declaration
+        parameters = {k: str(v) for k, v in parameter_values(task.parameters).items()}
+        for criterion, rule in {"overall": None, **d.criteria}.items():
+            out.append(
+                {
+                    "alias": task.alias,
+                    "id": d.id,
+                    "definition_version": d.version,
+                    "citation": d.citation,
+                    "parameters": json.dumps(parameters, sort_keys=True),
+                    "criterion": criterion,
+                    "rule": rule,
+                }
+            )
+    return out
 
 
 def _version(name: str) -> str | None:

@@ -14,6 +14,11 @@ from enfold.ledger import storage
 from enfold.shipped import package_file, shipped_names
 
 
+_RULES = pa.schema(
+    [(n, pa.string()) for n in ("alias", "id", "definition_version", "citation", "parameters", "criterion", "rule")]
+)
+
+
 def build(folder: Path, run: str) -> Path:
     """Build `serve/<run>.duckdb` from the run's Parquet files and point `serve/current.json` at it."""
     source = folder / "runs" / run
@@ -36,6 +41,9 @@ def build(folder: Path, run: str) -> Path:
         "info", pa.table({"key": list(manifest["pins"]), "value": [json.dumps(v) for v in manifest["pins"].values()]})
     )
     con.execute("CREATE TABLE run_pins AS SELECT * FROM info")
+    con.register("rule_rows", pa.Table.from_pylist(manifest["rules"], schema=_RULES))
+    con.execute("CREATE TABLE rules AS FROM rule_rows ORDER BY alias, criterion")
+    con.execute("COMMENT ON TABLE rules IS 'Each rule in force in words, by alias and criterion, with source and parameters.'")
     for view in shipped_names("serve/views", ".sql"):
         con.execute(package_file(f"serve/views/{view}"))
     con.close()

@@ -159,7 +159,7 @@ SELECT subject_id, visit_id, known_from, held, 'prednisone',
             ELSE verdict(units <= CAST($prednisone_mg_per_kg_max * kg * 60000 AS DECIMAL(30, 9)) * days) END,
        CASE WHEN units IS NULL THEN coalesce(units_reason, 'no visit date')
             WHEN $weight_based AND units > 0 AND kg IS NULL THEN kg_reason END,
-       'prednisone equivalent ' || coalesce(shown(units) || ' sixtieths of a microgram', 'unknown') || ' in '
+       'prednisone equivalent ' || coalesce(milligrams(units) || ' mg', 'unknown') || ' in '
            || coalesce(shown(days), 'unknown') || ' days, at most ' || shown($prednisone_mg_max) || ' mg a day'
            || CASE WHEN $weight_based THEN ' and ' || shown($prednisone_mg_per_kg_max) || ' mg/kg at '
                                            || coalesce(shown(kg) || ' kg', 'an unknown weight') ELSE '' END,
