@@ -15,7 +15,7 @@ KEYS = {
     "visits": {"id", "label", "day", "window", "baseline"},
     "dose_levels": {"id", "label", "dose", "unit"},
     "conditioning": {"id", "label"},
-    "endpoints": {"alias", "endpoint", "version", "parameters"},
+    "endpoints": {"alias", "endpoint", "version", "parameters", "imputation"},
     "derivations": {"id", "parameters"},
     "dose_limiting": {
         "id",
@@ -65,6 +65,7 @@ class Asked:
     endpoint: str
     version: str | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
+    imputation: str | None = None  # non_responder: what is not evaluable counts as not met, in a column of its own
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,10 @@ def _endpoints(entries: list[dict[str, Any]]) -> tuple[Asked, ...]:
         for name, value in e.get("parameters", {}).items():
             if not isinstance(value, Decimal | int | str | bool):
                 raise _wrong(f"endpoints {e['endpoint']}", name, "must be a number, text, true or false")
-        out.append(Asked(e.get("alias", e["endpoint"]), e["endpoint"], e.get("version"), e.get("parameters", {})))
+        if e.get("imputation") not in (None, "non_responder"):
+            raise _wrong(f"endpoints {e['endpoint']}", "imputation", "must be non_responder, or be left out")
+        alias = e.get("alias", e["endpoint"])
+        out.append(Asked(alias, e["endpoint"], e.get("version"), e.get("parameters", {}), e.get("imputation")))
     aliases = [a.alias for a in out]
     if len(set(aliases)) != len(aliases):
         raise _wrong("endpoints", "alias", "must be given once for each endpoint")

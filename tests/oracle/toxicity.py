@@ -93,6 +93,20 @@ def looked_for(patient: Patient, period: Row, kind: str) -> bool:
     )
 
 
+def in_doubt(patient: Patient, period: Row, item: str | None, instruments: tuple[Any, ...]) -> bool:
+    """Whether a reading of the first 14 days is in doubt (not merely not done): it might have been a sign."""
+    return any(
+        row["instrument"] in instruments
+        and item in (None, row["item"])
+        and not row["known"]
+        and row["doubt"] != "not_done"
+        and in_period(row["from_at"], period)
+        and row["from_at"] <= period["starts_at"] + timedelta(days=14)
+        and (item is not None or not not_disease(row))
+        for row in rows_of(patient, "findings")
+    )
+
+
 def by_period(patient: Patient) -> list[Row]:
     """The patient's infusions in time order."""
     return sorted(rows_of(patient, "periods"), key=lambda row: row["starts_at"])
@@ -360,7 +374,7 @@ def crs_of_period(patient: Patient, period: Row) -> Row:
         grade, upper = DEATH, DEATH
     elif episodes:
         grade, upper = max(each["grade"] for each in episodes), max(each["upper"] for each in episodes)
-    elif covered:
+    elif covered and not in_doubt(patient, period, "TEMP", ("VITAL_SIGNS",)):
         grade, upper = 0, 0
     else:
         grade, upper = None, 4
@@ -535,6 +549,8 @@ def icans_of_period(patient: Patient, period: Row) -> Row:
     elif episodes:
         grade = max(each["grade"] for each in episodes)
     elif tool_of(patient) is None or any(point.not_judged for point in points):
+        grade = None
+    elif in_doubt(patient, period, None, ("ICANS_SIGNS", tool_of(patient))):
         grade = None
     else:
         grade = 0 if looked_for(patient, period, "neurological") else None

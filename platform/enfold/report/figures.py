@@ -35,7 +35,8 @@ def figures(folder: Path) -> dict[str, Any]:
         "dose_level": _levels(con, "dose_level"),
         "follow_up_months": _months(con, "follow_up"),
     }
-    aliases = [a for (a,) in con.execute("SELECT DISTINCT alias FROM responses ORDER BY alias").fetchall()]
+    asked = "SELECT DISTINCT alias FROM responses JOIN asked USING (alias) ORDER BY alias"
+    aliases = [a for (a,) in con.execute(asked).fetchall()]
     for alias in aliases:
         out[alias] = _responders(con, alias, n)
     for alias in ("crs", "icans"):
@@ -92,8 +93,24 @@ def _responders(con: duckdb.DuckDBPyConnection, alias: str, n: int) -> dict[str,
     return {
         **share(sum(1 for r in rows if r[0]), n),
         "last_visit": share(sum(1 for r in rows if r[1] == "met"), n),
+        "by_visit": _by_visit(con, alias),
         "by_dose_level": _split(rows, 2),
         "by_conditioning": _split(rows, 3),
+    }
+
+
+def _by_visit(con: duckdb.DuckDBPyConnection, alias: str) -> dict[str, dict[str, Any]]:
+    """As observed (of those evaluable) and, where the study declares it, imputed (of all for whom the visit was due)."""
+    rows = con.execute(
+        "SELECT visit_id, count(*) FILTER (status = 'met'), count(*) FILTER (status = 'not_met'),"
+        " count(*) FILTER (status = 'not_evaluable'), count(*) FILTER (status_imputed = 'met'),"
+        " count(*) FILTER (status_imputed IN ('met', 'not_met')) FROM responses_by_visit WHERE alias = ?"
+        " GROUP BY visit_id, ordinal HAVING count(*) FILTER (status <> 'not_applicable') > 0 ORDER BY ordinal",
+        [alias],
+    ).fetchall()
+    return {
+        visit: {"observed": share(met, met + failed), "not_evaluable": open_, "imputed": share(yes, of) if of else None}
+        for visit, met, failed, open_, yes, of in rows
     }
 
 

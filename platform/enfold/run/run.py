@@ -101,6 +101,7 @@ def run(
         "run": digest,
         "pins": pins,
         "rules": _rules(tasks),
+        "asked": [{"alias": a.alias, "id": a.endpoint, "imputation": a.imputation} for a in parsed.endpoints],
         "runner": runner,
         "seconds": round(time.monotonic() - started, 3),
     }

@@ -149,7 +149,7 @@ SELECT v.subject_id, o.period, v.form_id AS occasion_id, v.instrument, v.item, v
        CASE WHEN has_value THEN v.value_code END AS value_code,
        CASE WHEN has_value OR v.doubt = 'no_number' THEN v.value_text END AS value_text,
        v.comparator, v.unit, v.range_low, v.range_high, v.attribution, v.method, v.evaluator,
-       has_value AS known, v.contested,
+       has_value AS known, CASE WHEN NOT has_value THEN coalesce(v.doubt, 'clash') END AS doubt, v.contested,
        b.value_number AS baseline_number, b.value_code AS baseline_code,
        CASE WHEN has_value THEN v.value_number - b.value_number END AS change_number,
        CASE WHEN v.known_here THEN l.previous_number END AS previous_number,

@@ -1,55 +1,35 @@
--- CAR transgene by qPCR after each infusion, days from the infusion date. Of a day's samples the highest
--- stands. The area is kept doubled until the end, so that it stays exact.
-WITH samples AS (
-    SELECT p.subject_id, p.period, f.date - p.starts_date AS day,
-           max(CASE WHEN f.comparator IN ('<', '<=') THEN 0 ELSE f.value_number END) AS copies,
-           bool_and(coalesce(f.comparator IN ('<', '<='), false)) AS below,
-           max(f.until_at) AS known_from, flatten(list(f.event_ids)) AS event_ids
-    FROM periods p JOIN findings f ON f.subject_id = p.subject_id
-        AND f.from_at >= p.starts_at - INTERVAL 1 DAY AND (p.ends_at IS NULL OR f.from_at < p.ends_at)
-    WHERE f.instrument = 'CELL_KINETICS' AND f.item = 'CAR_COPIES' AND f.known AND f.date >= p.starts_date
-    GROUP BY p.subject_id, p.period, f.date - p.starts_date
-),
-peaks AS (
-    SELECT subject_id, period, max(copies) AS cmax,
-           max(day) FILTER (NOT below) AS tlast,
-           max(known_from) AS known_from, flatten(list(event_ids)) AS event_ids
-    FROM samples WHERE day <= $until_day GROUP BY subject_id, period
-),
-tops AS (
-    SELECT s.subject_id, s.period, min(s.day) AS tmax
-    FROM samples s JOIN peaks k USING (subject_id, period) WHERE s.copies = k.cmax AND s.day <= $until_day
-    GROUP BY s.subject_id, s.period
-),
-curve AS (
-    SELECT s.*, lead(day) OVER w AS next_day, lead(copies) OVER w AS next_copies
-    FROM samples s JOIN peaks k USING (subject_id, period)
-    WHERE s.day <= $until_day AND NOT (s.below AND s.day > k.tlast)
-    WINDOW w AS (PARTITION BY s.subject_id, s.period ORDER BY s.day)
-),
+-- CAR-T expansion after each infusion: peak, time of peak, last quantified level and day, and the area under the curve
+-- to day $until_day. Areas stay exact: twice the area is whole until the end. With the method `lin_up_log_down` the
+-- falls between quantified levels are added by the rule in Python (falls.sql), in decimals.
+WITH
+-- {samples}
 areas AS (
-    SELECT subject_id, period, sum((next_day - day) * (copies + next_copies)) AS doubled, max(day) AS last_day
-    FROM curve GROUP BY subject_id, period
+    SELECT subject_id, period, sum((next_day - day) * (level + next_level)) AS doubled
+    FROM curve WHERE NOT ($auc_method = 'lin_up_log_down' AND next_level > 0 AND next_level < level)
+    GROUP BY subject_id, period
 ),
 answers AS (
-    SELECT p.subject_id, p.period, k.cmax, t.tmax, k.tlast, a.doubled, a.last_day,
-           p.starts_at + to_days(CAST($until_day + 2 AS INTEGER)) AS known_from,
-           coalesce(k.event_ids, []) AS event_ids,
-           (SELECT max(day) FROM samples s WHERE s.subject_id = p.subject_id AND s.period = p.period AND s.day <= $until_day) AS sampled
-    FROM periods p
-    LEFT JOIN peaks k USING (subject_id, period) LEFT JOIN tops t USING (subject_id, period)
-    LEFT JOIN areas a USING (subject_id, period)
+    SELECT p.subject_id, p.period, k.* EXCLUDE (subject_id, period, event_ids), CAST(coalesce(a.doubled, 0) * 0.5 AS DECIMAL(38, 9)) AS area,
+           p.starts_at + to_days(CAST($until_day + 2 AS INTEGER)) AS known_from, coalesce(k.event_ids, []) AS event_ids,
+           CASE WHEN k.sampled IS NULL THEN 'no sample of the CAR T cells'
+                WHEN k.above THEN 'a sample is above the range of the assay' END AS why,
+           CASE WHEN k.cmax = 0 THEN 'never above quantification' END AS never
+    FROM periods p LEFT JOIN peaks k USING (subject_id, period) LEFT JOIN areas a USING (subject_id, period)
 ),
 long AS (
-    SELECT *, 'cmax' AS criterion, cmax AS answer, NULL AS why FROM answers
-    UNION ALL SELECT *, 'tmax', CASE WHEN cmax > 0 THEN tmax END, CASE WHEN cmax = 0 THEN 'never above quantification' END FROM answers
-    UNION ALL SELECT *, 'tlast', tlast, CASE WHEN cmax = 0 THEN 'never above quantification' END FROM answers
-    UNION ALL SELECT *, 'auc', CASE WHEN sampled >= $last_sample_from_day THEN CAST(coalesce(doubled, 0) AS DECIMAL(30, 6)) * 0.5 END,
-              CASE WHEN sampled < $last_sample_from_day THEN 'sampling ended too early for the area' END FROM answers
-    UNION ALL SELECT *, 'overall', cmax, NULL FROM answers
+    SELECT *, 'cmax' AS criterion, cmax AS answer, why AS reason FROM answers
+    UNION ALL SELECT *, 'tmax', tmax, coalesce(why, never) FROM answers
+    UNION ALL SELECT *, 'clast', clast, coalesce(why, never) FROM answers
+    UNION ALL SELECT *, 'tlast', tlast, CASE WHEN sampled IS NULL THEN why ELSE never END FROM answers
+    UNION ALL SELECT *, 'auc', area, coalesce(why, CASE WHEN sampled < $last_sample_from_day
+                                                        THEN 'sampling ended too early for the area' END) FROM answers
+    UNION ALL SELECT *, 'overall', cmax, why FROM answers
 )
-SELECT subject_id, period, criterion, CASE WHEN answer IS NULL THEN 'not_evaluable' ELSE 'met' END AS status,
-       answer AS value_number,
-       CASE WHEN answer IS NULL THEN coalesce(why, 'no sample of the CAR transgene') END AS reason,
-       known_from, event_ids
+SELECT subject_id, period, criterion, CASE WHEN reason IS NULL THEN 'met' ELSE 'not_evaluable' END AS status,
+       CASE WHEN reason IS NULL THEN answer END AS value_number, reason,
+       $item || ': peak ' || coalesce(shown(cmax) || ' on day ' || tmax, 'unknown') || ', last quantified '
+           || coalesce(shown(clast) || ' on day ' || tlast, 'never') || ', last sample '
+           || coalesce('on day ' || sampled, 'none')
+           || CASE WHEN criterion = 'auc' THEN '; area by ' || $auc_method ELSE '' END AS compared,
+       CASE WHEN first_day > 0 THEN ['no_sample_on_infusion_day'] ELSE [] END AS flags, known_from, event_ids
 FROM long

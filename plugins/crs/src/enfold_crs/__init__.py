@@ -131,6 +131,7 @@ crs = Endpoint(
     reads={
         "periods": ("period", "starts_at", "ends_at"),
         "exposures": DRUGS,
+        "findings": ("instrument", "item", "from_at", "known", "doubt", "event_ids"),
         "occurrences": ("kind", "category", "from_at", "event_ids"),
         "coverage": SEEN,
         "reviews": (*SEEN, "event_ids"),

@@ -34,6 +34,14 @@ watched AS (
         AND c.from_at <= p.starts_at + INTERVAL 1 DAY
         AND c.until_at >= p.starts_at + to_days(CAST($observed_days AS INTEGER))
 ),
+unread AS (
+    -- a temperature that is in doubt may have been a fever: it rules out grade 0
+    SELECT p.subject_id, p.period, flatten(list(f.event_ids)) AS event_ids
+    FROM periods p JOIN findings f ON f.subject_id = p.subject_id AND f.from_at >= p.starts_at
+        AND f.from_at <= p.starts_at + to_days(CAST($observed_days AS INTEGER)) AND (p.ends_at IS NULL OR f.from_at < p.ends_at)
+    WHERE f.instrument = 'VITAL_SIGNS' AND f.item = 'TEMP' AND NOT f.known AND f.doubt <> 'not_done'
+    GROUP BY p.subject_id, p.period
+),
 deaths AS (
     SELECT subject_id, min(from_at) AS from_at, flatten(list(event_ids)) AS event_ids
     FROM occurrences WHERE kind = 'death' AND category = 'crs' GROUP BY subject_id
@@ -49,23 +57,28 @@ signs AS (
 ),
 answers AS (
     SELECT p.subject_id, p.period,
-           CASE WHEN d.subject_id IS NOT NULL THEN 5 WHEN k.grade IS NOT NULL THEN k.grade WHEN w.subject_id IS NOT NULL THEN 0 END AS grade,
-           CASE WHEN d.subject_id IS NOT NULL THEN 5 WHEN k.grade IS NOT NULL THEN k.upper WHEN w.subject_id IS NOT NULL THEN 0 ELSE 4 END AS upper,
+           CASE WHEN d.subject_id IS NOT NULL THEN 5 WHEN k.grade IS NOT NULL THEN k.grade
+                WHEN u.subject_id IS NOT NULL THEN NULL WHEN w.subject_id IS NOT NULL THEN 0 END AS grade,
+           CASE WHEN d.subject_id IS NOT NULL THEN 5 WHEN k.grade IS NOT NULL THEN k.upper
+                WHEN u.subject_id IS NULL AND w.subject_id IS NOT NULL THEN 0 ELSE 4 END AS upper, u.subject_id IS NOT NULL AS unread,
            coalesce(k.episodes, 0) AS episodes, k.compared, d.subject_id IS NOT NULL AS died,
            coalesce(p.ends_at, (SELECT CAST(cutoff + 2 AS TIMESTAMPTZ) FROM cut)) AS known_from,
            list_concat(coalesce(c.flags, []), CASE WHEN s.masked AND k.grade IS NULL THEN ['masked_onset'] ELSE [] END) AS flags,
-           list_concat(coalesce(c.event_ids, []), list_concat(coalesce(w.event_ids, []), coalesce(d.event_ids, []))) AS event_ids
+           list_concat(list_concat(coalesce(c.event_ids, []), CASE WHEN k.grade IS NULL THEN coalesce(u.event_ids, []) ELSE [] END),
+                       list_concat(coalesce(w.event_ids, []), coalesce(d.event_ids, []))) AS event_ids
     FROM periods p
     LEFT JOIN worst k USING (subject_id, period)
     LEFT JOIN cited c USING (subject_id, period)
     LEFT JOIN watched w USING (subject_id, period)
     LEFT JOIN signs s USING (subject_id, period)
+    LEFT JOIN unread u USING (subject_id, period)
     LEFT JOIN deaths d ON d.subject_id = p.subject_id AND d.from_at >= p.starts_at AND (p.ends_at IS NULL OR d.from_at < p.ends_at)
 )
 SELECT subject_id, period, 'overall' AS criterion,
        CASE WHEN grade IS NULL THEN 'not_evaluable' WHEN grade >= 1 THEN 'met' ELSE 'not_met' END AS status,
        grade, upper AS grade_upper, NULL::DECIMAL(38, 9) AS value_number,
-       CASE WHEN grade IS NULL THEN 'no qualifying fever, and no review of fever covers the first days' END AS reason,
+       CASE WHEN grade IS NULL AND unread THEN 'no qualifying fever, but a temperature is in doubt'
+            WHEN grade IS NULL THEN 'no qualifying fever, and no review of fever covers the first days' END AS reason,
        CASE WHEN died THEN 'death due to CRS' ELSE compared END AS compared, flags, known_from, event_ids
 FROM answers
 UNION ALL

@@ -67,6 +67,7 @@ flowing AS (
 ventilated AS (
     SELECT w.subject_id, w.period, w.moment, bool_and(r.value_code = 'airway_protection') AS airway_only, flatten(list(r.event_ids)) AS event_ids
     FROM worn w JOIN reasons r ON r.subject_id = w.subject_id AND r.period = w.period
+        AND r.inside = (w.moment IS NOT NULL)
         AND r.from_at <= coalesce(w.moment, w.from_at) AND r.holds_until >= coalesce(w.moment, w.from_at)
     WHERE w.device IN ('cpap', 'bipap', 'invasive_ventilation')
     GROUP BY w.subject_id, w.period, w.moment, r.from_at

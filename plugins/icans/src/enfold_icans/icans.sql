@@ -27,6 +27,15 @@ before AS (
     WHERE c.tool = 'ICE'
     GROUP BY c.subject_id, c.period, f.from_at HAVING count(DISTINCT f.item) = 5 AND sum(f.value_number) < 10
 ),
+unread AS (
+    -- a sign or score item in doubt may have been one: it rules out grade 0
+    SELECT c.subject_id, c.period, flatten(list(f.event_ids)) AS event_ids
+    FROM chosen c JOIN findings f ON f.subject_id = c.subject_id AND f.from_at >= c.starts_at
+        AND f.from_at <= c.starts_at + to_days(CAST($observed_days AS INTEGER)) AND (c.ends_at IS NULL OR f.from_at < c.ends_at)
+    WHERE (f.instrument = 'ICANS_SIGNS' OR f.instrument = c.tool) AND NOT f.known AND f.doubt <> 'not_done'
+      AND coalesce(f.attribution, 'unknown') <> 'not_disease'
+    GROUP BY c.subject_id, c.period
+),
 watched AS (
     SELECT p.subject_id, p.period,
            (SELECT flatten(list(r.event_ids)) FROM reviews r WHERE r.subject_id = p.subject_id
@@ -41,14 +50,15 @@ deaths AS (
     FROM occurrences WHERE kind = 'death' AND category = 'icans' GROUP BY subject_id
 ),
 answers AS (
-    SELECT c.subject_id, c.period, c.tool, k.compared, coalesce(k.episodes, 0) AS episodes, n.open,
+    SELECT c.subject_id, c.period, c.tool, k.compared, coalesce(k.episodes, 0) AS episodes,
+           coalesce(n.open, CASE WHEN u.subject_id IS NOT NULL THEN 'a sign or an item of the score is in doubt' END) AS open,
            CASE WHEN d.subject_id IS NOT NULL THEN 5 WHEN k.grade >= 1 THEN k.grade
-                WHEN c.tool IS NULL OR n.open IS NOT NULL THEN NULL WHEN w.subject_id IS NOT NULL THEN 0 END AS grade,
+                WHEN c.tool IS NULL OR n.open IS NOT NULL OR u.subject_id IS NOT NULL THEN NULL WHEN w.subject_id IS NOT NULL THEN 0 END AS grade,
            CASE WHEN d.subject_id IS NOT NULL THEN 5
-                WHEN w.subject_id IS NULL OR c.tool IS NULL THEN 4 ELSE coalesce(n.upper, 0) END AS upper,
+                WHEN w.subject_id IS NULL OR c.tool IS NULL OR (u.subject_id IS NOT NULL AND k.grade IS NULL) THEN 4 ELSE coalesce(n.upper, 0) END AS upper,
            coalesce(c.ends_at, (SELECT CAST(cutoff + 2 AS TIMESTAMPTZ) FROM cut)) AS known_from,
            list_concat(coalesce(t.flags, []), CASE WHEN b.subject_id IS NOT NULL THEN ['baseline_ice_below_10'] ELSE [] END) AS flags,
-           list_concat(list_concat(coalesce(t.event_ids, []), CASE WHEN k.grade IS NULL THEN coalesce(n.open_ids, []) ELSE [] END),
+           list_concat(list_concat(coalesce(t.event_ids, []), CASE WHEN k.grade IS NULL THEN list_concat(coalesce(n.open_ids, []), coalesce(u.event_ids, [])) ELSE [] END),
                        list_concat(coalesce(w.event_ids, []), coalesce(d.event_ids, []))) AS event_ids
     FROM chosen c
     LEFT JOIN worst k USING (subject_id, period)
@@ -56,6 +66,7 @@ answers AS (
     LEFT JOIN points n USING (subject_id, period)
     LEFT JOIN (SELECT DISTINCT subject_id, period FROM before) b USING (subject_id, period)
     LEFT JOIN watched w USING (subject_id, period)
+    LEFT JOIN unread u USING (subject_id, period)
     LEFT JOIN deaths d ON d.subject_id = c.subject_id AND d.from_at >= c.starts_at AND (c.ends_at IS NULL OR d.from_at < c.ends_at)
 )
 SELECT subject_id, period, 'overall' AS criterion,
