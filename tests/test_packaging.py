@@ -39,7 +39,9 @@ def test_the_wheel_carries_schemas_expectations_and_sql(wheels: dict[str, Path])
     assert "enfold/fold/sql/00_time.sql" in names
     assert "enfold/requirements.lock" in names
     assert "enfold/serve/views/adsl.sql" in names
-    assert "enfold_doris/doris.sql" in zipfile.ZipFile(wheels["doris"]).namelist()
+    assert {"enfold_doris/remission.sql", "enfold_doris/remission.md"} <= set(
+        zipfile.ZipFile(wheels["doris"]).namelist()
+    )
 
 
 def test_wheels_install_light_and_the_plugin_is_found(wheels: dict[str, Path], tmp_path: Path) -> None:
@@ -62,7 +64,7 @@ def test_wheels_install_light_and_the_plugin_is_found(wheels: dict[str, Path], t
         "assert len(schema.events()) == 10 and schema.instruments()\n"
         "assert importlib.util.find_spec('apache_beam') is None\n"
         "found = discover(['enfold-doris'])\n"
-        "assert not found.failures and list(found.offered) == ['doris'], found\n"
+        "assert not found.failures and 'doris' in found.offered, found\n"
     )
     subprocess.run([str(python), "-c", code], check=True, cwd=tmp_path)
     helped = subprocess.run([str(python.with_name("enfold")), "--help"], check=True, capture_output=True, text=True)

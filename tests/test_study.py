@@ -7,7 +7,7 @@ from enfold.errors import UsageError
 from tests_support import STUDY
 
 
-def test_windows_are_half_open_midpoints() -> None:
+def test_ec_79_windows_are_half_open_midpoints() -> None:
     windows = {v.id: (v.window_from, v.window_until) for v in study.parse(STUDY).visits}
     assert windows == {"BL": (-60, -4), "W4": (1, 56), "W12": (56, 112)}
 

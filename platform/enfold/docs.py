@@ -9,7 +9,7 @@ import sys
 from importlib.metadata import distributions
 from pathlib import Path
 
-from enfold import schema
+from enfold import edge_cases, schema
 from enfold.cli.main import VERBS, parser
 from enfold.contract import Declaration
 from enfold.errors import EXIT_CODES
@@ -25,6 +25,7 @@ def pages() -> dict[str, str]:
         "instruments.md": _instruments(),
         "command-line.md": _command_line(),
         "endpoints.md": _endpoints(),
+        "edge-cases.md": edge_cases.page(ROOT.parents[1]),
     }
 
 
@@ -98,19 +99,34 @@ def _endpoints() -> str:
         for entry in dist.entry_points:
             if entry.group != "enfold":
                 continue
-            out.append(f"\n## {dist.name}\n")
+            out.append(f"\n## {dist.name}\n{_examples(entry.module)}")
             for d in importlib.import_module(entry.value).enfold_declarations():
                 out.append(_declaration(d))
     return "".join(out)
 
 
+def _unwrapped(text: str) -> str:
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n")).strip()
+
+
+def _examples(module: str) -> str:
+    """Return links to the worked-example pages that a plugin's package ships in this repository."""
+    pages = sorted(ROOT.parents[1].glob(f"plugins/*/src/{module}/*.md"))
+    links = ", ".join(f"[{p.stem}](../../{p.relative_to(ROOT.parents[1])})" for p in pages)
+    return f"\nWorked examples: {links}.\n" if links else ""
+
+
 def _declaration(d: Declaration) -> str:
-    parameters = "".join(f"| {k} | {v} |\n" for k, v in vars(d.parameters).items())
+    values = vars(d.parameters).items()
+    parameters = "".join(f"| {k} | {getattr(v, 'value', v)} |\n" for k, v in values)
+    criteria = "".join(f"| {k} | {v} |\n" for k, v in d.criteria.items())
+    about = (type(d.parameters).__doc__ or "") if parameters else ""
     needs = f" Needs: {', '.join(d.needs)}." if d.needs else ""
     return (
         f"\n### {d.id} ({type(d).__name__.lower()}, `{d.version}`)\n\n{d.citation}.\n\n"
         f"Grain: {d.grain}. Reads: {', '.join(sorted(d.reads)) or 'no state table'}.{needs}\n"
-        + (f"\n| parameter | default |\n|---|---|\n{parameters}" if parameters else "")
+        + (f"\n| criterion | asks |\n|---|---|\n{criteria}" if criteria else "")
+        + (f"\n{_unwrapped(about)}\n\n| parameter | default |\n|---|---|\n{parameters}" if parameters else "")
     )
 
 

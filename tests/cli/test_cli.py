@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -154,10 +155,77 @@ def test_sql_can_neither_write_nor_leave_the_file(demo: Path, query: str) -> Non
 
 def test_explain_leads_from_a_verdict_to_source_rows(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert enfold(["explain", str(demo), "doris", "--subject", "DEMO-001", "--visit", "W12", "--json"]) == 0
-    found = {c["criterion"]: c for c in json.loads(capsys.readouterr().out)}
+    (answer,) = json.loads(capsys.readouterr().out)
+    found = {c["criterion"]: c for c in answer["clauses"]}
+    assert answer["citation"].startswith("van Vollenhoven")
+    assert answer["parameters"]["pga_below"] == "0.5"
+    assert found["pga"]["rule"]
     (event,) = found["pga"]["events"]
     rows = list(csv.DictReader((demo.parent / "incoming" / event["source_file"]).open()))
     assert rows[event["source_row"] - 1]["event_id"] == event["event_id"]
+
+
+def test_explain_finds_a_change_that_really_flips_the_verdict(
+    demo_copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What `explain` says would flip the verdict is landed as a correction, and does."""
+
+    def answer() -> dict[str, Any]:
+        words = ["explain", str(demo_copy), "sri4", "--subject", "DEMO-022", "--visit", "W12", "--json"]
+        assert enfold(words) == 0
+        return dict(json.loads(capsys.readouterr().out)[0])
+
+    before = answer()
+    change = before["flip"]["smallest"]
+    assert change["kind"] == "value"
+    assert before["overall"]["status"] == "not_met"
+    instrument, item = change["about"].split()
+    field = change["field"]
+    path = tmp_path / "assessment.csv"
+    path.write_text(
+        f"subject_id,occurred,occasion_id,visit_id,instrument,item,{field},supersedes,reason\n"
+        + ",".join(
+            [
+                "DEMO-022",
+                *_copied(demo_copy, change["event_id"]),
+                instrument,
+                item,
+                change["after"],
+                change["event_id"],
+                "test",
+            ]
+        )
+        + "\n"
+    )
+    assert enfold(["land", str(demo_copy), str(path)]) == 0
+    assert enfold(["run", str(demo_copy)]) == 0
+    capsys.readouterr()
+    assert answer()["overall"]["status"] == change["status"] == "met"
+
+
+def _copied(folder: Path, event_id: str) -> list[str]:
+    import enfold as package
+
+    query = f"SELECT e.occurred, f.occasion_id, f.visit_id FROM events e JOIN findings f ON f.finding_id = e.event_id WHERE e.event_id = '{event_id}'"
+    return [str(v) for v in package.open(str(folder)).sql(query).fetchall()[0]]
+
+
+def test_explain_says_when_nothing_single_flips_it(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert enfold(["explain", str(demo), "doris", "--subject", "DEMO-022", "--visit", "W12"]) == 0
+    assert "no single value, item or review flips it" in capsys.readouterr().out
+
+
+def test_imputation_stands_beside_the_raw_verdict(demo: Path) -> None:
+    import enfold as package
+
+    rows = package.open(str(demo)).sql(
+        "SELECT DISTINCT status, status_imputed, imputed FROM responses_by_visit WHERE alias = 'sri4' ORDER BY ALL"
+    )
+    assert set(rows.fetchall()) >= {
+        ("met", "met", False),
+        ("not_met", "not_met", False),
+        ("not_evaluable", "not_met", True),
+    }
 
 
 def test_report_json_has_a_field_per_figure(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -174,7 +242,9 @@ def test_plugin_list_names_what_is_offered(demo: Path, capsys: pytest.CaptureFix
     assert found["failures"] == []
 
 
-def test_a_suite_query_is_a_data_finding_until_a_correction_settles_it(demo_copy: Path, tmp_path: Path) -> None:
+def test_ec_84_an_implausible_value_is_a_data_finding_until_a_correction_settles_it(
+    demo_copy: Path, tmp_path: Path
+) -> None:
     import enfold as package
 
     def doubts() -> list[tuple[str, ...]]:

@@ -548,9 +548,11 @@ def icans_of_period(patient: Patient, period: Row) -> Row:
         grade = DEATH
     elif episodes:
         grade = max(each["grade"] for each in episodes)
-    elif tool_of(patient) is None or any(point.not_judged for point in points):
-        grade = None
-    elif in_doubt(patient, period, None, ("ICANS_SIGNS", tool_of(patient))):
+    elif (
+        tool_of(patient) is None
+        or any(point.not_judged for point in points)
+        or in_doubt(patient, period, None, ("ICANS_SIGNS", tool_of(patient)))
+    ):
         grade = None
     else:
         grade = 0 if looked_for(patient, period, "neurological") else None

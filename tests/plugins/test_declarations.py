@@ -1,15 +1,14 @@
 """What the shipped plugins declare holds: columns exist, parameters are used, ids are unique."""
 
-import importlib
 import re
 
 import pytest
-from course import PLUGINS
+from test_examples import found
 
 from enfold import schema
 from enfold.contract import Declaration, SqlRule
 
-ALL = [d for p in PLUGINS for d in importlib.import_module(f"enfold_{p}").enfold_declarations()]
+ALL = [o.declaration for o in found().offered.values()]
 
 
 def test_ids_are_unique() -> None:

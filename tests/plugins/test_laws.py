@@ -33,7 +33,11 @@ CUTOFF = "data_cutoff = 2026-09-30\n"
 
 
 def ids() -> list[str]:
-    return sorted(k for k, o in found().offered.items() if isinstance(o.declaration, Endpoint) and o.plugin != "enfold-cell-therapy")
+    return sorted(
+        k
+        for k, o in found().offered.items()
+        if isinstance(o.declaration, Endpoint) and o.plugin != "enfold-cell-therapy"
+    )
 
 
 @cache

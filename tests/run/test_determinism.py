@@ -78,7 +78,7 @@ def test_time_zone_locale_and_hash_seed_of_the_process(demo_copy: Path, expected
     assert digests(json.loads(out)) == expected
 
 
-def test_an_old_cut_is_recomputed_to_the_same_digests(
+def test_ec_76_an_old_cut_is_recomputed_to_the_same_digests(
     demo_copy: Path, tmp_path: Path, expected: tuple[str, ...]
 ) -> None:
     position = Ledger(demo_copy / "ledger").position

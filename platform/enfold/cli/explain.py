@@ -59,22 +59,27 @@ def _status(clause: dict[str, Any]) -> str:
     if clause["grade_upper"] not in (None, clause["grade"]):
         grade += f" (at most {clause['grade_upper']})"
     value = f", value {clause['value_number'].normalize():f}" if clause["value_number"] is not None else ""
-    return clause["status"].replace("_", " ") + grade + value
+    return str(clause["status"]).replace("_", " ") + grade + value
 
 
 def _events(events: list[dict[str, Any]], *, every_event: bool) -> list[str]:
     if every_event:
         return [
-            f"{e['event_id']}  {e['source_file']} row {e['source_row']}, position {e['position']}, {e['author'] or 'no author'}"
+            f"{e['event_id']}  {e['source_file']} row {e['source_row']}, "
+            f"position {e['position']}, {_author(e['author'])}"
             for e in events
         ]
     files: dict[tuple[Any, ...], list[int]] = {}
     for e in events:
         files.setdefault((e["source_file"], e["position"], e["author"]), []).append(int(e["source_row"] or 0))
     return [
-        f"{file} row{'s' if len(rows) > 1 else ''} {_ranges(sorted(rows))}, position {position}, {author or 'no author'}"
+        f"{file} row{'s' if len(rows) > 1 else ''} {_ranges(sorted(rows))}, position {position}, {_author(author)}"
         for (file, position, author), rows in sorted(files.items(), key=str)
     ]
+
+
+def _author(name: str | None) -> str:
+    return name or "no author"
 
 
 def _ranges(rows: list[int]) -> str:

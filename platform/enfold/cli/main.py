@@ -16,6 +16,7 @@ VERBS = {
     "run": "fold what was landed and evaluate every endpoint of the study",
     "sql": "ask a run's results in SQL",
     "explain": "show the criteria of one verdict, with their events and source rows",
+    "queries": "list or export data findings as a query list",
     "report": "print the trial's figures",
     "verify": "read the whole ledger back and check every digest",
     "plugin": "list installed plugins and what they offer",

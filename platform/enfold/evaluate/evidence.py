@@ -69,8 +69,6 @@ class ShardEvidence:
         return self._con.table(name).to_arrow_table()
 
 
-
-
 def _protocol(study: StudyFile) -> dict[str, pa.Table]:
     """Return what the study file declares, as tables that every rule may read."""
     levels = [(x.id, x.dose, x.unit) for x in study.dose_levels]
@@ -111,7 +109,9 @@ CREATE MACRO all_met(statuses) AS
          WHEN list_contains(statuses, 'met') THEN 'met' ELSE 'not_applicable' END;
 -- an exact number as people write it, without trailing zeros
 CREATE MACRO shown(number) AS
-    regexp_replace(regexp_replace(regexp_replace(CAST(number AS VARCHAR), '([.][0-9]*?)0+$', '\\1'), '[.]$', ''), '^(-?)[.]', '\\10.');
+    regexp_replace(
+        regexp_replace(regexp_replace(CAST(number AS VARCHAR), '([.][0-9]*?)0+$', '\\1'), '[.]$', ''),
+        '^(-?)[.]', '\\10.');
 -- prednisone units (sixtieths of a microgram) in milligrams, cut to two places: for words only
 CREATE MACRO milligrams(units) AS shown(CAST(CAST(units AS HUGEINT) // 600 AS DECIMAL(30, 0)) * 0.01);
 """

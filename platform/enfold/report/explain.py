@@ -1,4 +1,4 @@
-"""Explain: from a verdict to its clauses, the values compared, the rule and its source, the events and their source rows."""
+"""Explain: from a verdict to its clauses, the values compared, the rule and its source, and the source rows."""
 
 import json
 from pathlib import Path

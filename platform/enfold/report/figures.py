@@ -100,7 +100,7 @@ def _responders(con: duckdb.DuckDBPyConnection, alias: str, n: int) -> dict[str,
 
 
 def _by_visit(con: duckdb.DuckDBPyConnection, alias: str) -> dict[str, dict[str, Any]]:
-    """As observed (of those evaluable) and, where the study declares it, imputed (of all for whom the visit was due)."""
+    """As observed (of those evaluable) and, where the study declares it, imputed (of all whose visit was due)."""
     rows = con.execute(
         "SELECT visit_id, count(*) FILTER (status = 'met'), count(*) FILTER (status = 'not_met'),"
         " count(*) FILTER (status = 'not_evaluable'), count(*) FILTER (status_imputed = 'met'),"

@@ -25,7 +25,15 @@ from enfold.ledger.ledger import Ledger
 from enfold.run.shard import read_events
 
 MOST_CANDIDATES = 400
-REVIEWS = ("glucocorticoid", "background_medication", "rescue_medication", "fever", "neurological", "vasopressor", "flare")
+REVIEWS = (
+    "glucocorticoid",
+    "background_medication",
+    "rescue_medication",
+    "fever",
+    "neurological",
+    "vasopressor",
+    "flare",
+)
 
 
 @dataclass(frozen=True)
@@ -109,7 +117,9 @@ class Patient:
                 mine = rows.filter(pa.compute.not_equal(ids, change.event_id))
                 mine = pa.concat_tables([mine, pa.Table.from_pylist([change.row], schema=rows.schema)])
             column = pa.array([name] * mine.num_rows, pa.string())
-            parts.append(mine.set_column(mine.schema.get_field_index("subject_id"), mine.schema.field("subject_id"), column))
+            parts.append(
+                mine.set_column(mine.schema.get_field_index("subject_id"), mine.schema.field("subject_id"), column)
+            )
         return pa.concat_tables(parts) if parts else rows
 
 
@@ -154,7 +164,9 @@ def _candidates(patient: Patient, overall: dict[str, Any]) -> Iterable[Change]:
     for kind in REVIEWS:
         start = min((str(r["occurred"])[:10] for _, r in patient.by_id.values() if r["occurred"]), default="1900-01-01")
         row = _new(patient, "review", f"review/{kind}", start, data_kind=kind, until="9999-12-30")
-        yield Change("missing_review", "review", row["event_id"], "data_kind", None, kind, row, Decimal(1), f"review of {kind}")
+        yield Change(
+            "missing_review", "review", row["event_id"], "data_kind", None, kind, row, Decimal(1), f"review of {kind}"
+        )
 
 
 def _assessment(row: dict[str, Any]) -> Iterable[Change]:
@@ -208,9 +220,28 @@ def _filled(
         values = [low, (low + high) / 2, high]
     for value in values:
         field = "value_code" if item.codes else "value_number"
-        row = _new(patient, "assessment", f"{instrument}/{item.code}", form["occurred"], instrument=instrument,
-                   item=item.code, occasion_id=form["occasion_id"], visit_id=overall["visit_id"], **{field: value})  # fmt: skip
-        yield Change("missing_item", "assessment", row["event_id"], field, None, value, row, Decimal(1), f"{instrument} {item.code}")
+        row = _new(
+            patient,
+            "assessment",
+            f"{instrument}/{item.code}",
+            form["occurred"],
+            instrument=instrument,
+            item=item.code,
+            occasion_id=form["occasion_id"],
+            visit_id=overall["visit_id"],
+            **{field: value},
+        )
+        yield Change(
+            "missing_item",
+            "assessment",
+            row["event_id"],
+            field,
+            None,
+            value,
+            row,
+            Decimal(1),
+            f"{instrument} {item.code}",
+        )
 
 
 def _narrowed(
@@ -225,8 +256,9 @@ def _narrowed(
             step = Decimal(1) if _whole(change) else _step(change.before, change.after)
             middle = ((change.after + near) / 2).quantize(step)
             if middle not in (change.after, near):
-                tries.append((n, _changed(change.event_type, patient.by_id[change.event_id][1], change.field, middle,
-                                          change.size * abs(middle - change.before) / abs(change.after - change.before))))  # fmt: skip
+                share = abs(middle - change.before) / abs(change.after - change.before)
+                row = patient.by_id[change.event_id][1]
+                tries.append((n, _changed(change.event_type, row, change.field, middle, change.size * share)))
         if not tries:
             break
         for (n, change), answer in zip(tries, patient.answers([c for _, c in tries], overall), strict=True):
@@ -257,7 +289,12 @@ def _changed(event_type: str, row: dict[str, Any], field: str, value: Any, size:
 def _new(patient: Patient, event_type: str, event_id: str, occurred: str, **fields: Any) -> dict[str, Any]:
     names = patient.events[event_type].schema.names
     some = next(iter(patient.by_id.values()))[1]
-    base = {"study_id": some["study_id"], "subject_id": patient.subject, "schema_version": 1, "position": some["position"]}
+    base = {
+        "study_id": some["study_id"],
+        "subject_id": patient.subject,
+        "schema_version": 1,
+        "position": some["position"],
+    }
     row = dict.fromkeys(names) | {k: v for k, v in base.items() if k in names}
     return row | {"event_id": f"would-be/{event_id}", "occurred": occurred} | fields
 

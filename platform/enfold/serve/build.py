@@ -13,7 +13,6 @@ from enfold.errors import UsageError
 from enfold.ledger import storage
 from enfold.shipped import package_file, shipped_names
 
-
 _ASKED = pa.schema([(n, pa.string()) for n in ("alias", "id", "imputation")])
 _RULES = pa.schema(
     [(n, pa.string()) for n in ("alias", "id", "definition_version", "citation", "parameters", "criterion", "rule")]
@@ -44,7 +43,9 @@ def build(folder: Path, run: str) -> Path:
     con.execute("CREATE TABLE run_pins AS SELECT * FROM info")
     con.register("rule_rows", pa.Table.from_pylist(manifest["rules"], schema=_RULES))
     con.execute("CREATE TABLE rules AS FROM rule_rows ORDER BY alias, criterion")
-    con.execute("COMMENT ON TABLE rules IS 'Each rule in force in words, by alias and criterion, with source and parameters.'")
+    con.execute(
+        "COMMENT ON TABLE rules IS 'Each rule in force in words, by alias and criterion, with source and parameters.'"
+    )
     con.register("asked_rows", pa.Table.from_pylist(manifest["asked"], schema=_ASKED))
     con.execute("CREATE TABLE asked AS FROM asked_rows ORDER BY alias")
     con.execute("COMMENT ON TABLE asked IS 'Endpoints that the study file asks for, and how it imputes them.'")

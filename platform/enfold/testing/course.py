@@ -96,7 +96,9 @@ class Course:
             if instrument not in schema.instruments():
                 msg = f"there is no instrument `{instrument}`"
                 raise ValueError(msg)
-            items = [i for i in schema.instruments()[instrument].items if (not i.optional if item == "*" else i.code == item)]
+            items = [
+                i for i in schema.instruments()[instrument].items if (not i.optional if item == "*" else i.code == item)
+            ]
             if not items:
                 msg = f"{instrument} has no item `{item}`"
                 raise ValueError(msg)
@@ -114,7 +116,9 @@ class Course:
             return
         fields: dict[str, Any] = {"occasion_id": form, "visit_id": visit, "instrument": instrument, "item": item.code}
         table = schema.events()["assessment"]
-        fields |= {k: _typed(table[k].kind, v) for k, v in extra.items() if k not in {"keep", "visit_id", "occasion_id"}}
+        fields |= {
+            k: _typed(table[k].kind, v) for k, v in extra.items() if k not in {"keep", "visit_id", "occasion_id"}
+        }
         fields |= {k: (v or None) for k, v in extra.items() if k in {"visit_id", "occasion_id"}}
         number = re.fullmatch(r"(<=|>=|<|>)?(-?[0-9.]+)", value)
         if number and not item.codes:
@@ -134,9 +138,7 @@ class Course:
                 rows[:] = [r for r in rows if not all(str(r.get(k)) == when(v) for k, v in pairs.items())]
             elif what in self._visits and event_type == "assessment":
                 rows[:] = [
-                    r
-                    for r in rows
-                    if not (r["visit_id"] == what and all(str(r.get(k)) == v for k, v in pairs.items()))
+                    r for r in rows if not (r["visit_id"] == what and all(str(r.get(k)) == v for k, v in pairs.items()))
                 ]
         if sum(map(len, self.events.values())) == before:
             msg = f"`drop {' '.join(words)}` drops nothing"

@@ -147,17 +147,19 @@ def _example(page: _Page, line: int, header: list[str], cells: list[str]) -> Exa
         elif title == "expected":
             expected = cell.replace("`", "")
     wanted = tuple(_expected(where, page.visit, e.strip()) for e in expected.split(";") if e.strip())
-    return Example(
-        page.name, line, case, page.endpoint, page.course, tuple(steps), page.protocol, parameters, wanted
-    )
+    return Example(page.name, line, case, page.endpoint, page.course, tuple(steps), page.protocol, parameters, wanted)
 
 
 def _expected(where: str, visit: str | None, text: str) -> Expected:
-    found = re.fullmatch(r"(?:(?P<place>[\w/-]+): *)?(?:(?P<criterion>\w+)(?:\.(?P<column>\w+))?[ =])?(?P<value>[^ ]+)", text)
+    found = re.fullmatch(
+        r"(?:(?P<place>[\w/-]+): *)?(?:(?P<criterion>\w+)(?:\.(?P<column>\w+))?[ =])?(?P<value>[^ ]+)", text
+    )
     if not found:
         msg = f"{where}: cannot read the expectation `{text}`"
         raise ValueError(msg)
-    return Expected(found["place"] or visit, found["criterion"] or "overall", found["column"] or "status", found["value"])
+    return Expected(
+        found["place"] or visit, found["criterion"] or "overall", found["column"] or "status", found["value"]
+    )
 
 
 @dataclass(frozen=True)

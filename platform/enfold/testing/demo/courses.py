@@ -124,8 +124,8 @@ def bilag(p: Patient, visit: str) -> dict[str, str]:
     }
     if p.kind == "new_organ":  # arthritis settles, serositis begins
         grades["CARDIO"] = "A" if visit in {"W4", "W12"} else "B"
-        if visit == "W8":
-            grades["GI"] = "B"
+        if visit != "W4":
+            grades["GI"] = "B" if visit == "W8" else "D"
     return grades
 
 

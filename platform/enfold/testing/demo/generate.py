@@ -137,7 +137,7 @@ def _forms(rows: Rows, visit: str, date: str) -> None:
     p = rows.patient
     present = active_items(p, visit)
     shed = p.kind == "absent" and visit == "W12"  # urine never reached the laboratory
-    for item in schema.instruments()["SLEDAI2K"].codes:
+    for item in (i.code for i in schema.instruments()["SLEDAI2K"].items if i.weight):
         value, attribution = ("present", "disease") if item in present else ("absent", None)
         if visit == "W4" and item == "FEVER" and p.index not in NO_FEVER:
             value, attribution = "present", "not_disease"  # the fever of cytokine release

@@ -1,44 +1,22 @@
-"""Cell therapy: CAR-T expansion."""
+"""Cell therapy: expansion, B-cell aplasia, laboratory toxicity, infections and dose-limiting events."""
 
-from dataclasses import dataclass
-from importlib.resources import files
-
-from enfold.contract import Declaration, Endpoint, Parameters, SqlRule, hookimpl
-
-
-@dataclass(frozen=True)
-class ExpansionParameters(Parameters):
-    """Sampling window of the expansion, and how late its last sample must be."""
-
-    until_day: int = 28
-    last_sample_from_day: int = 26
-
-
-expansion = Endpoint(
-    id="expansion",
-    version="linear/1",
-    citation="Cmax, Tmax, Tlast, AUC by linear trapezoid; below quantification: 0 before Tmax, omitted after",
-    grain="period",
-    reads={
-        "periods": ("period", "starts_at", "ends_at", "starts_date"),
-        "findings": (
-            "instrument",
-            "item",
-            "from_at",
-            "until_at",
-            "date",
-            "value_number",
-            "comparator",
-            "known",
-            "event_ids",
-        ),
-    },
-    rule=SqlRule((files(__package__) / "expansion.sql").read_text("utf-8")),
-    parameters=ExpansionParameters(),
-)
+from enfold.contract import Declaration, hookimpl
+from enfold_cell_therapy.kinetics import b_cell_aplasia, expansion
+from enfold_cell_therapy.laboratory import ctcae_labs, ctcae_labs_worst, hypogammaglobulinaemia
+from enfold_cell_therapy.toxicity import dlt, icaht, iec_hs, infections
 
 
 @hookimpl
 def enfold_declarations() -> list[Declaration]:
-    """Register expansion."""
-    return [expansion]
+    """Register what follows an infusion of cells."""
+    return [
+        expansion,
+        b_cell_aplasia,
+        ctcae_labs,
+        ctcae_labs_worst,
+        icaht,
+        hypogammaglobulinaemia,
+        infections,
+        dlt,
+        iec_hs,
+    ]

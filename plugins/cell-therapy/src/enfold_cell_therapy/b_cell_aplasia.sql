@@ -48,7 +48,8 @@ seen AS (
 ),
 onsets AS (SELECT o.* FROM ordered o JOIN seen s USING (subject_id, period) WHERE o.day = s.onset),
 starts AS (
-    SELECT s.subject_id, s.period, coalesce(s.onset, CASE WHEN b.depleted THEN -1 END) AS start
+    -- where they were low before treatment, every count after it may show recovery
+    SELECT s.subject_id, s.period, CASE WHEN b.depleted THEN -1 ELSE s.onset END AS start
     FROM seen s LEFT JOIN before b USING (subject_id, period)
 ),
 recovered AS (
@@ -59,11 +60,12 @@ recovered AS (
 answers AS (
     SELECT w.*, s.* EXCLUDE (subject_id, period, event_ids, last_day), s.last_day AS last_count, t.start,
            coalesce(b.depleted, false) AS depleted, b.printed AS base_printed,
-           r.day AS recovery, r.printed AS recovery_printed, r.next_day, r.next_date,
+           r.day AS recovery, r.printed AS recovery_printed, r.next_day, r.next_date AS confirmed_on,
            o.date AS onset_date, coalesce(b.event_ids, []) AS base_ids, coalesce(o.event_ids, []) AS onset_ids,
            coalesce(s.event_ids, []) AS all_ids, list_concat(coalesce(r.event_ids, []), coalesce(r.next_ids, [])) AS recovery_ids,
            CASE WHEN b.depleted THEN 'not_evaluable' WHEN s.onset IS NOT NULL THEN 'met'
-                WHEN s.counted IS NULL OR s.open OR s.first_day > $expected_by_day THEN 'not_evaluable' ELSE 'not_met' END AS status
+                WHEN s.counted IS NULL OR s.open OR s.first_day > $expected_by_day THEN 'not_evaluable'
+                ELSE 'not_met' END AS status
     FROM followed w LEFT JOIN seen s USING (subject_id, period) LEFT JOIN before b USING (subject_id, period)
     LEFT JOIN starts t USING (subject_id, period) LEFT JOIN onsets o USING (subject_id, period)
     LEFT JOIN recovered r USING (subject_id, period)
@@ -80,7 +82,8 @@ aplasia AS (
                || CASE WHEN status = 'met' THEN '; ' || onset_printed || ' on day ' || onset
                        WHEN status = 'not_met' THEN '; ' || last_printed || ' on day ' || last_count ELSE '' END
                || '; below ' || shown($threshold) || ' is aplasia' AS compared,
-           CASE WHEN depleted THEN ['b_depleted_at_baseline'] WHEN base_printed IS NULL THEN ['no_baseline_count'] ELSE [] END AS flags,
+           CASE WHEN depleted THEN ['b_depleted_at_baseline'] WHEN base_printed IS NULL THEN ['no_baseline_count']
+                ELSE [] END AS flags,
            CASE WHEN depleted THEN starts_at + INTERVAL 2 DAY WHEN status = 'met' THEN CAST(onset_date + 2 AS TIMESTAMPTZ)
                 ELSE open_until END AS known_from,
            list_concat(base_ids, CASE WHEN depleted THEN [] WHEN status = 'met' THEN onset_ids ELSE all_ids END) AS event_ids
@@ -89,12 +92,15 @@ aplasia AS (
 after AS (
     SELECT *, CASE WHEN recovery IS NOT NULL THEN 'met' WHEN start IS NOT NULL THEN 'not_met'
                    WHEN status = 'not_met' THEN 'not_applicable' ELSE 'not_evaluable' END AS returned,
-           CASE WHEN next_date IS NOT NULL THEN CAST(next_date + 2 AS TIMESTAMPTZ) ELSE open_until END AS known_from,
-           coalesce(recovery_printed || ' on day ' || recovery || CASE WHEN next_day IS NOT NULL THEN ', confirmed on day ' || next_day
-                                                                     ELSE ', the last count' END,
-                    last_printed || ' on day ' || last_count, 'no count') || '; ' || shown($threshold) || ' per uL is recovery' AS shown_counts,
+           CASE WHEN confirmed_on IS NOT NULL THEN CAST(confirmed_on + 2 AS TIMESTAMPTZ) ELSE open_until END AS known_from,
+           coalesce(recovery_printed || ' on day ' || recovery
+                        || CASE WHEN next_day IS NOT NULL THEN ', confirmed on day ' || next_day ELSE ', the last count' END,
+                    last_printed || ' on day ' || last_count, 'no count')
+               || '; ' || shown($threshold) || ' per uL is recovery' AS shown_counts,
            list_concat(CASE WHEN depleted THEN ['b_depleted_at_baseline'] ELSE [] END,
-                       CASE WHEN recovery IS NOT NULL AND next_day IS NULL THEN ['single_count'] ELSE [] END) AS marks
+                       CASE WHEN recovery IS NOT NULL AND next_day IS NULL THEN ['single_count'] ELSE [] END) AS marks,
+           CASE WHEN recovery IS NULL THEN all_ids
+                ELSE list_concat(CASE WHEN onset < recovery THEN onset_ids ELSE [] END, recovery_ids) END AS cited
     FROM answers
 )
 FROM aplasia
@@ -104,12 +110,12 @@ UNION ALL
 SELECT subject_id, period, 'recovery', returned, recovery,
        CASE returned WHEN 'not_met' THEN 'not recovered at the last count' WHEN 'not_applicable' THEN 'no aplasia'
                      WHEN 'not_evaluable' THEN 'whether there was aplasia is not known' END,
-       shown_counts, marks, known_from, CASE WHEN recovery IS NULL THEN all_ids ELSE list_concat(onset_ids, recovery_ids) END
+       shown_counts, marks, known_from, cited
 FROM after
 UNION ALL
 SELECT subject_id, period, 'duration_days', CASE WHEN returned = 'not_met' THEN 'not_evaluable' ELSE returned END, recovery,
        CASE returned WHEN 'not_met' THEN 'censored: not recovered at the last count' WHEN 'not_applicable' THEN 'no aplasia'
                      WHEN 'not_evaluable' THEN 'whether there was aplasia is not known' END,
        shown_counts, CASE WHEN returned = 'not_met' THEN list_append(marks, 'censored') ELSE marks END,
-       known_from, CASE WHEN recovery IS NULL THEN all_ids ELSE list_concat(onset_ids, recovery_ids) END
+       known_from, cited
 FROM after

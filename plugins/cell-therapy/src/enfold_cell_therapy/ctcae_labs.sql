@@ -59,7 +59,8 @@ bases AS (
     WHERE r.known AND r.date IS NOT NULL AND (r.until_at <= p.starts_at OR (p.period = 1 AND l.occasion_id IS NOT NULL))
       AND r.item IN (SELECT item FROM steps WHERE anchor = 'base')
     QUALIFY row_number() OVER (PARTITION BY p.subject_id, p.period, r.item
-                               ORDER BY r.date DESC, r.from_at DESC, CASE r.item WHEN 'FIBRINO' THEN -r.value_number ELSE r.value_number END,
+                               ORDER BY r.date DESC, r.from_at DESC,
+                               CASE r.item WHEN 'FIBRINO' THEN -r.value_number ELSE r.value_number END,
                                         r.finding_id) = 1
 ),
 placed AS (
@@ -67,13 +68,15 @@ placed AS (
     SELECT r.*, coalesce(p.period, f.period) AS period, p.period IS NOT NULL AS after,
            coalesce(p.starts_at, f.starts_at) AS starts_at
     FROM results r
-    LEFT JOIN periods p ON p.subject_id = r.subject_id AND r.until_at > p.starts_at AND (p.ends_at IS NULL OR r.until_at <= p.ends_at)
+    LEFT JOIN periods p ON p.subject_id = r.subject_id AND r.until_at > p.starts_at
+        AND (p.ends_at IS NULL OR r.until_at <= p.ends_at)
     LEFT JOIN (FROM periods WHERE period = 1) f ON f.subject_id = r.subject_id
 ),
 judged AS (
     SELECT r.*, s.grade, s.branch, s.anchor, b.base, b.normal, b.until_at AS base_until, b.event_ids AS base_ids,
            s.relation, s.abnormal_only, r.low * 100 AS low_100, r.high * 100 AS high_100,
-           s.percent * CASE s.anchor WHEN 'fixed' THEN s.fixed WHEN 'lln' THEN r.lln WHEN 'uln' THEN r.uln ELSE b.base END AS proves,
+           s.percent * CASE s.anchor WHEN 'fixed' THEN s.fixed WHEN 'lln' THEN r.lln WHEN 'uln' THEN r.uln
+                            ELSE b.base END AS proves,
            -- an abnormal baseline is above the upper limit of normal, so what exceeds a multiple of it exceeds that of the limit
            s.percent * CASE s.anchor WHEN 'fixed' THEN s.fixed WHEN 'lln' THEN r.lln WHEN 'uln' THEN r.uln
                                      ELSE coalesce(b.base, CASE WHEN s.branch = 'abnormal' THEN r.uln END) END AS permits
@@ -97,7 +100,8 @@ stepped AS (
 graded AS (
     SELECT subject_id, occasion_id, item, from_at, finding_id, any_value(period) AS period, any_value(visit_id) AS visit_id,
            max(until_at) AS until_at, bool_and(known) AS known, bool_or(bounded) AS bounded, bool_or(after) AS after,
-           any_value(starts_at) AS starts_at, any_value(normal) AS normal, any_value(base) AS base, any_value(base_until) AS base_until,
+           any_value(starts_at) AS starts_at, any_value(normal) AS normal, any_value(base) AS base,
+           any_value(base_until) AS base_until,
            any_value(lln) AS lln, any_value(uln) AS uln,
            bool_or(branch <> 'both') AS branched, bool_or(anchor = 'lln') AS needs_lln, bool_or(anchor = 'uln') AS needs_uln,
            bool_or(anchor = 'base') AS needs_base,
@@ -109,8 +113,10 @@ graded AS (
     FROM stepped GROUP BY subject_id, occasion_id, item, from_at, finding_id
 ),
 bounded AS (
-    SELECT *, CASE WHEN normal THEN low_normal WHEN NOT normal THEN low_abnormal ELSE least(low_normal, low_abnormal) END AS lower_grade,
-           CASE WHEN normal THEN high_normal WHEN NOT normal THEN high_abnormal ELSE greatest(high_normal, high_abnormal) END AS upper_grade,
+    SELECT *, CASE WHEN normal THEN low_normal WHEN NOT normal THEN low_abnormal
+                   ELSE least(low_normal, low_abnormal) END AS lower_grade,
+           CASE WHEN normal THEN high_normal WHEN NOT normal THEN high_abnormal
+                ELSE greatest(high_normal, high_abnormal) END AS upper_grade,
            CASE WHEN NOT known THEN 'the result is not known'
                 WHEN bounded THEN 'the result is a bound of the assay that does not decide'
                 WHEN needs_lln AND lln IS NULL THEN 'the laboratory''s lower limit of normal is missing'
@@ -118,11 +124,13 @@ bounded AS (
                 WHEN branched AND normal IS NULL THEN 'whether the baseline was normal is not known'
                 WHEN needs_base AND base IS NULL THEN 'no baseline result' END AS why,
            CASE WHEN starts_at IS NULL THEN (SELECT CAST(cutoff + 2 AS TIMESTAMPTZ) FROM cut)
-                WHEN NOT after THEN greatest(until_at, starts_at + INTERVAL 2 DAY) ELSE greatest(until_at, base_until) END AS known_from
+                WHEN NOT after THEN greatest(until_at, starts_at + INTERVAL 2 DAY)
+                ELSE greatest(until_at, base_until) END AS known_from
     FROM graded
 )
 -- DC-15, EC-77: of two results at one instant the worse stands
-SELECT subject_id, any_value(period) AS period, any_value(visit_id) AS visit_id, occasion_id, from_at, max(until_at) AS until_at, item AS measure,
+SELECT subject_id, any_value(period) AS period, any_value(visit_id) AS visit_id, occasion_id, from_at, max(until_at) AS until_at,
+       item AS measure,
        CASE WHEN max(lower_grade) = max(upper_grade) THEN max(lower_grade) END AS value_number,
        max(lower_grade) AS lower, max(upper_grade) AS upper,
        CASE WHEN max(lower_grade) < max(upper_grade) THEN max(why) FILTER (lower_grade < upper_grade) END AS reason,

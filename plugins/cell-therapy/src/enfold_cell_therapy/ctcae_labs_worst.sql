@@ -3,7 +3,8 @@
 WITH
 -- {followed}
 items(item, top) AS (
-    VALUES ('NEUT', 4), ('PLAT', 4), ('HGB', 3), ('WBC', 4), ('LYM', 4), ('ALT', 4), ('AST', 4), ('BILI', 4), ('CREAT', 4), ('FIBRINO', 4)
+    VALUES ('NEUT', 4), ('PLAT', 4), ('HGB', 3), ('WBC', 4), ('LYM', 4), ('ALT', 4), ('AST', 4), ('BILI', 4), ('CREAT', 4),
+           ('FIBRINO', 4)
 ),
 labelled AS (
     SELECT DISTINCT subject_id, occasion_id FROM occasions
@@ -18,14 +19,17 @@ dated AS (
 ),
 periods_of AS (
     -- the last day that counts: the window's, or that of death, or the day before the next infusion
-    SELECT *, least(CAST($until_day AS INTEGER), last_day) AS end_day, coalesce(seen_day >= least(CAST($until_day AS INTEGER), last_day), false) AS complete
+    SELECT *, least(CAST($until_day AS INTEGER), last_day) AS end_day,
+           coalesce(seen_day >= least(CAST($until_day AS INTEGER), last_day), false) AS complete
     FROM followed
 ),
 inside AS (
     -- a result of the infusion day without a time counts unless it was labelled baseline
-    SELECT w.subject_id, w.period, g.measure AS item, d.date - w.starts_date AS day, g.lower, g.upper, g.reason, d.printed, g.event_ids
+    SELECT w.subject_id, w.period, g.measure AS item, d.date - w.starts_date AS day, g.lower, g.upper, g.reason, d.printed,
+           g.event_ids
     FROM periods_of w
-    JOIN ctcae_labs g ON g.subject_id = w.subject_id AND g.until_at > w.starts_at AND (w.ends_at IS NULL OR g.until_at <= w.ends_at)
+    JOIN ctcae_labs g ON g.subject_id = w.subject_id AND g.until_at > w.starts_at
+        AND (w.ends_at IS NULL OR g.until_at <= w.ends_at)
     JOIN dated d ON d.subject_id = g.subject_id AND d.occasion_id = g.occasion_id AND d.item = g.measure AND d.from_at = g.from_at
     WHERE d.date - w.starts_date <= $until_day AND NOT (d.labelled AND d.date = w.starts_date)
 ),
@@ -46,11 +50,13 @@ worst AS (
 ),
 answers AS (
     SELECT w.subject_id, w.period, i.item, k.results, k.grade AS proven, k.day, k.printed,
-           CASE WHEN w.complete AND greatest(g.widest, w.end_day - g.last_day) <= $max_gap_days THEN k.upper ELSE i.top END AS upper,
+           CASE WHEN w.complete AND greatest(g.widest, w.end_day - g.last_day) <= $max_gap_days THEN k.upper
+                ELSE i.top END AS upper,
            CASE WHEN k.results IS NULL THEN 'no result in the window'
                 WHEN k.upper > 0 THEN coalesce(k.reason, 'a higher grade is possible')
                 ELSE 'results are too far apart to exclude a grade' END AS why,
-           CASE WHEN w.complete OR w.cutoff IS NOT NULL THEN w.starts_at + to_days(CAST($until_day + 2 AS INTEGER)) END AS known_from,
+           CASE WHEN w.complete OR w.cutoff IS NOT NULL
+                THEN w.starts_at + to_days(CAST($until_day + 2 AS INTEGER)) END AS known_from,
            CASE WHEN k.grade > 0 THEN x.event_ids ELSE coalesce(k.event_ids, []) END AS event_ids
     FROM periods_of w CROSS JOIN items i
     LEFT JOIN peaks k USING (subject_id, period, item) LEFT JOIN gaps g USING (subject_id, period, item)
@@ -69,12 +75,15 @@ SELECT subject_id, period, item AS criterion, status, grade, CAST(upper AS BIGIN
 FROM rows
 UNION ALL
 SELECT subject_id, period, 'overall',
-       CASE WHEN bool_or(status = 'met') THEN 'met' WHEN bool_or(status = 'not_evaluable') THEN 'not_evaluable' ELSE 'not_met' END,
+       CASE WHEN bool_or(status = 'met') THEN 'met' WHEN bool_or(status = 'not_evaluable') THEN 'not_evaluable'
+            ELSE 'not_met' END,
        CASE WHEN bool_or(status = 'met') OR bool_and(status = 'not_met') THEN max(grade) END, CAST(max(upper) AS BIGINT),
-       CASE WHEN NOT bool_or(status = 'met') THEN string_agg(item || ': ' || why, '; ' ORDER BY item) FILTER (status = 'not_evaluable') END,
+       CASE WHEN NOT bool_or(status = 'met')
+            THEN string_agg(item || ': ' || why, '; ' ORDER BY item) FILTER (status = 'not_evaluable') END,
        coalesce('grade ' || max(grade) FILTER (status = 'met') || ': '
                 || string_agg(item, ', ' ORDER BY item) FILTER (grade > 0 AND place = 1), 'no grade proven'),
        [], max(known_from),
-       CASE WHEN bool_or(status = 'met') THEN flatten(list(event_ids) FILTER (grade > 0 AND place = 1)) ELSE flatten(list(event_ids)) END
+       CASE WHEN bool_or(status = 'met') THEN flatten(list(event_ids) FILTER (grade > 0 AND place = 1))
+            ELSE flatten(list(event_ids)) END
 FROM (SELECT *, dense_rank() OVER (PARTITION BY subject_id, period ORDER BY grade DESC NULLS LAST) AS place FROM rows)
 GROUP BY subject_id, period

@@ -9,7 +9,8 @@ areas AS (
     GROUP BY subject_id, period
 ),
 answers AS (
-    SELECT p.subject_id, p.period, k.* EXCLUDE (subject_id, period, event_ids), CAST(coalesce(a.doubled, 0) * 0.5 AS DECIMAL(38, 9)) AS area,
+    SELECT p.subject_id, p.period, k.* EXCLUDE (subject_id, period, event_ids),
+           CAST(coalesce(a.doubled, 0) * 0.5 AS DECIMAL(38, 9)) AS area,
            p.starts_at + to_days(CAST($until_day + 2 AS INTEGER)) AS known_from, coalesce(k.event_ids, []) AS event_ids,
            CASE WHEN k.sampled IS NULL THEN 'no sample of the CAR T cells'
                 WHEN k.above THEN 'a sample is above the range of the assay' END AS why,

@@ -6,22 +6,23 @@ labelled AS (
     SELECT DISTINCT subject_id, occasion_id FROM occasions
     WHERE instrument = 'LABORATORY' AND baseline_for IN ('safety', 'both')
 ),
-judged AS (
-    -- EC-78: a bound of the assay decides only where it lies beyond the limit. EC-13: without a range only the fixed limit
-    SELECT f.subject_id, f.occasion_id, f.from_at, f.until_at, f.date, f.value_number, f.event_ids,
-           coalesce(f.comparator, '') || shown(f.value_number) || ' g/L, range from ' || coalesce(shown(f.range_low), 'unknown') AS printed,
-           CASE WHEN coalesce(f.comparator, '<=') IN ('<', '<=') THEN
-                    CASE WHEN f.value_number < f.range_low OR (f.value_number = f.range_low AND f.comparator = '<') THEN true END END AS under_range,
-           CASE WHEN coalesce(f.comparator, '<=') IN ('<', '<=') THEN
-                    CASE WHEN f.value_number < $severe_g_per_l OR (f.value_number = $severe_g_per_l AND f.comparator = '<') THEN true END END AS under_limit,
-           coalesce(f.comparator, '>=') IN ('>', '>=') AND f.value_number >= f.range_low AS in_range,
-           coalesce(f.comparator, '>=') IN ('>', '>=') AND f.value_number >= $severe_g_per_l AS over_limit
-    FROM findings f WHERE f.instrument = 'LABORATORY' AND f.item = 'IGG' AND f.known AND f.date IS NOT NULL
+measured AS (
+    -- EC-78: what a result says of the value; one below a limit of the assay has no `low` end
+    SELECT subject_id, occasion_id, from_at, until_at, date, value_number, range_low, event_ids,
+           CASE WHEN coalesce(comparator, '>=') IN ('>', '>=') THEN value_number END AS low_end,
+           CASE WHEN coalesce(comparator, '<=') IN ('<', '<=') THEN value_number END AS high_end,
+           coalesce(comparator = '<', false) AS high_open,
+           coalesce(comparator, '') || shown(value_number) || ' g/L, range from '
+               || coalesce(shown(range_low), 'unknown') AS printed
+    FROM findings WHERE instrument = 'LABORATORY' AND item = 'IGG' AND known AND date IS NOT NULL
 ),
 results AS (
-    SELECT *, CASE WHEN under_range OR under_limit THEN true WHEN in_range AND over_limit THEN false END AS low,
-           CASE WHEN under_limit THEN true WHEN over_limit THEN false END AS severe
-    FROM judged
+    -- EC-13: without the laboratory's range only the fixed limit decides
+    SELECT *, CASE WHEN severe OR high_end < range_low OR (high_end = range_low AND high_open) THEN true
+                   WHEN low_end >= range_low AND NOT severe THEN false END AS low
+    FROM (SELECT *, CASE WHEN high_end < $severe_g_per_l OR (high_end = $severe_g_per_l AND high_open) THEN true
+                         WHEN low_end >= $severe_g_per_l THEN false END AS severe
+          FROM measured)
 ),
 replaced AS (
     SELECT r.subject_id, r.occasion_id, r.from_at, flatten(list(e.event_ids)) AS dose_ids
@@ -38,7 +39,8 @@ before AS (
     QUALIFY row_number() OVER (PARTITION BY w.subject_id, w.period ORDER BY r.date DESC, r.from_at DESC, r.value_number) = 1
 ),
 after AS (
-    SELECT w.subject_id, w.period, r.date, r.date - w.starts_date AS day, r.printed, r.low, r.severe, p.dose_ids IS NOT NULL AS masked,
+    SELECT w.subject_id, w.period, r.date, r.date - w.starts_date AS day, r.printed, r.low, r.severe,
+           p.dose_ids IS NOT NULL AS masked,
            list_concat(r.event_ids, coalesce(p.dose_ids, [])) AS event_ids
     FROM followed w
     JOIN results r ON r.subject_id = w.subject_id AND r.until_at > w.starts_at AND (w.ends_at IS NULL OR r.until_at <= w.ends_at)
@@ -62,7 +64,8 @@ gathered AS (
 ),
 answers AS (
     SELECT w.subject_id, w.period, c.criterion,
-           CASE WHEN x.day IS NOT NULL THEN 'met' WHEN g.open OR g.normal_on IS NULL OR g.normal_on < $observed_from_day THEN 'not_evaluable'
+           CASE WHEN x.day IS NOT NULL THEN 'met'
+                WHEN g.open OR g.normal_on IS NULL OR g.normal_on < $observed_from_day THEN 'not_evaluable'
                 ELSE 'not_met' END AS status,
            x.day AS value_number,
            CASE WHEN x.day IS NOT NULL THEN NULL WHEN g.last_day IS NULL THEN 'no immunoglobulin G after infusion'
@@ -70,7 +73,8 @@ answers AS (
                 WHEN g.normal_on IS NULL THEN 'every result follows a dose of immunoglobulin'
                 WHEN g.normal_on < $observed_from_day THEN 'no later result denies it' END AS reason,
            coalesce(x.printed || ' on day ' || x.day, g.printed || ' on day ' || g.last_day, 'no result')
-               || '; below ' || CASE WHEN c.criterion = 'low_igg' THEN 'the range or ' ELSE '' END || shown($severe_g_per_l) || ' g/L' AS compared,
+               || '; below ' || CASE WHEN c.criterion = 'low_igg' THEN 'the range or ' ELSE '' END || shown($severe_g_per_l)
+                   || ' g/L' AS compared,
            list_concat(CASE WHEN coalesce(x.masked, g.masked, false) THEN ['after_immunoglobulin'] ELSE [] END,
                        CASE WHEN b.low THEN ['low_before_infusion'] ELSE [] END) AS flags,
            CASE WHEN x.day IS NOT NULL THEN CAST(x.date + 2 AS TIMESTAMPTZ) ELSE w.open_until END AS known_from,

@@ -87,8 +87,8 @@ def log_trapezoid(days: int, high: Decimal, low: Decimal, context: Context) -> D
 expansion = Endpoint(
     id="expansion",
     version="2",
-    citation="Cmax, Tmax, Clast, Tlast and AUC to day 28, Cmax as in JULIET; linear trapezoid unless the study asks for "
-    "logarithmic falls; below quantification: 0 before the last quantified sample, omitted after it",
+    citation="Cmax, Tmax, Clast, Tlast and AUC to day 28, Cmax as in JULIET; linear trapezoid unless the study "
+    "asks for logarithmic falls; below quantification: 0 before the last quantified sample, omitted after it",
     grain="period",
     reads={
         "periods": ("period", "starts_at", "starts_date"),
@@ -133,7 +133,8 @@ b_cell_aplasia = Endpoint(
     criteria={
         "aplasia": "a B-cell count below `threshold` after infusion; value: its day. Not evaluable if already below it "
         "before treatment",
-        "recovery": "first of two consecutive counts at or above `threshold` after aplasia, one if it is the last; value: its day",
+        "recovery": "first of two consecutive counts at or above `threshold` after aplasia, one if it is the last; "
+        "value: its day",
         "duration_days": "days from infusion to recovery; not evaluable (censored) while not recovered",
         "overall": "as `aplasia`",
     },

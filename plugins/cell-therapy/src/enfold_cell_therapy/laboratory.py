@@ -94,7 +94,8 @@ ctcae_labs_worst = Endpoint(
 hypogammaglobulinaemia = Endpoint(
     id="hypogammaglobulinaemia",
     version="1",
-    citation="Immunoglobulin G below the laboratory's range or below 4 g/L; CTCAE 5.0 has no numeric grade; project definition",
+    citation="Immunoglobulin G below the laboratory's range or below 4 g/L; CTCAE 5.0 has no numeric grade; "
+    "project definition",
     grain="period",
     reads={
         "periods": PERIOD,
@@ -115,7 +116,8 @@ hypogammaglobulinaemia = Endpoint(
     rule=SqlRule(text("hypogammaglobulinaemia")),
     parameters=Immunoglobulin(),
     criteria={
-        "low_igg": "immunoglobulin G below the laboratory's lower limit, or below `severe_g_per_l`; value: the first day",
+        "low_igg": "immunoglobulin G below the laboratory's lower limit, or below `severe_g_per_l`; "
+        "value: the first day",
         "severe": "immunoglobulin G below `severe_g_per_l`; value: the first day",
         "overall": "as `low_igg`",
     },

@@ -8,7 +8,8 @@ samples AS (
            flatten(list(f.event_ids)) AS event_ids
     FROM periods p
     LEFT JOIN periods n ON n.subject_id = p.subject_id AND n.period = p.period + 1
-    JOIN findings f ON f.subject_id = p.subject_id AND f.date >= p.starts_date AND (n.period IS NULL OR f.date < n.starts_date)
+    JOIN findings f ON f.subject_id = p.subject_id AND f.date >= p.starts_date
+        AND (n.period IS NULL OR f.date < coalesce(n.starts_date, CAST(n.starts_at AS DATE)))
     WHERE f.instrument = 'CELL_KINETICS' AND f.item = $item AND f.known AND f.date - p.starts_date <= $until_day
     GROUP BY p.subject_id, p.period, f.date - p.starts_date
 ),

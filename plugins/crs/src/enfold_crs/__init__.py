@@ -55,7 +55,8 @@ DRUGS = (
 )
 SEEN = ("data_kind", "from_at", "until_at")
 CRITERIA = {
-    "overall": "worst instant: fever (or its waiver after antipyretic, anticytokine or steroid) with hypotension and hypoxia; "
+    "overall": "worst instant: fever (or its waiver after antipyretic, anticytokine or steroid) with hypotension "
+    "and hypoxia; "
     "grade 5 only for a death due to CRS",
     "hypotension": "2 without vasopressor, 3 with one, 4 with several (vasopressin not counted among them)",
     "hypoxia": "2 low-flow cannula or blow-by, 3 high-flow or mask, 4 positive pressure",

@@ -30,8 +30,21 @@ class Watch(Parameters):
     ice_from_age: int = 12
 
 
-CITATION = "Lee DW et al. Biol Blood Marrow Transplant 2019;25:625-38; CAPD: Traube C et al. Crit Care Med 2014;42:656-63"
-READ = ("instrument", "item", "from_at", "date", "doubt", "value_number", "value_code", "known", "attribution", "event_ids")
+CITATION = (
+    "Lee DW et al. Biol Blood Marrow Transplant 2019;25:625-38; CAPD: Traube C et al. Crit Care Med 2014;42:656-63"
+)
+READ = (
+    "instrument",
+    "item",
+    "from_at",
+    "date",
+    "doubt",
+    "value_number",
+    "value_code",
+    "known",
+    "attribution",
+    "event_ids",
+)
 CRITERIA = {
     "overall": "the worst row assessed together; grade 5 only for a death due to ICANS",
     "ice": "ICE 7 to 9 grade 1, 3 to 6 grade 2, 0 to 2 awake grade 3, 0 because unarousable grade 4",

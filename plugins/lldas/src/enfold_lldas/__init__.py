@@ -44,7 +44,17 @@ RULE = Clauses((files(__package__) / "lldas.sql").read_text("utf-8"))
 READS = {
     "visits": ("visit_id", "scheduled", "target_day", "ordinal", "status", "date", "window_until"),
     "occasions": ("occasion_id", "instrument", "visit_id", "chosen", "baseline_for"),
-    "findings": ("instrument", "item", "visit_id", "chosen", "value_code", "known", "attribution", "event_ids", "until_at"),
+    "findings": (
+        "instrument",
+        "item",
+        "visit_id",
+        "chosen",
+        "value_code",
+        "known",
+        "attribution",
+        "event_ids",
+        "until_at",
+    ),
 }
 NEEDS = ("sledai_2k", "sledai_items", "pga", "weight", "prednisone", "background", "flare_index")
 CRITERIA = {
