@@ -7,7 +7,7 @@ FIND_PYTHON = for p in $${PYTHON:-python3.11 python3.12 python3.13 python3}; do 
 	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& { echo "$$p"; exit; }; done; echo "enfold needs Python 3.11, 3.12 or 3.13; set PYTHON=/path/to/python" >&2; exit 1
 
-.PHONY: help setup demo demo-cdisc test check fmt docs lock clean
+.PHONY: help setup demo demo-cdisc test mutation check fmt docs lock clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
 
@@ -28,6 +28,9 @@ demo-cdisc: setup  ## land and query the CDISC pilot study under .demo-cdisc/
 
 test: setup  ## run every test
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+mutation: setup  ## change each rule in many small ways; worked examples must notice (an hour)
+	$(BIN)/python tests/mutation/mutate.py
 
 check: setup  ## lint, types, layers, generated documentation
 	$(BIN)/ruff check .

@@ -43,6 +43,7 @@ hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 GRAINS = ("subject", "period", "visit", "episode", "interval")
+MEANINGS = ("response", "event", "conformity", "value")
 PARAMETER_TYPES = (Decimal, int, str, bool, Enum)
 
 
@@ -131,6 +132,8 @@ class Declaration:
         rule: The computation: `SqlRule`, or any callable of evidence and parameters.
         parameters: An instance of a frozen dataclass holding the published defaults.
         criteria: What each criterion asks, in words, by name; `explain` prints it.
+        met_means: `response`, `event` (a flare, a toxicity), `conformity` or `value` (measured); only
+            responses are counted as such.
     """
 
     id: str
@@ -143,11 +146,15 @@ class Declaration:
     instruments: Sequence[str] = ()
     parameters: Parameters = Parameters()
     criteria: Mapping[str, str] = field(default_factory=dict)
+    met_means: str = "response"
 
     def __post_init__(self) -> None:
         """Refuse a grain outside the vocabulary and parameters that are not exact scalars."""
         if self.grain not in GRAINS:
             msg = f"{self.id}: grain `{self.grain}` is not one of {', '.join(GRAINS)}"
+            raise ValueError(msg)
+        if self.met_means not in MEANINGS:
+            msg = f"{self.id}: met_means `{self.met_means}` is not one of {', '.join(MEANINGS)}"
             raise ValueError(msg)
         for name, value in vars(self.parameters).items():
             if not isinstance(value, PARAMETER_TYPES):

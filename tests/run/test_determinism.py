@@ -105,3 +105,16 @@ def test_a_failed_shard_is_an_error_and_leaves_results_served(demo_copy: Path) -
     assert enfold(["run", str(demo_copy)]) == 4
     assert (demo_copy / "serve" / "current.json").read_text() == before
     assert enfold(["report", str(demo_copy)]) == 0
+
+
+def test_ec_93_another_definition_makes_another_result_beside_the_old(demo_copy: Path, tmp_path: Path) -> None:
+    before = run(demo_copy)
+    text = Ledger(demo_copy / "ledger").study_text()
+    path = tmp_path / "study.toml"
+    path.write_text(text.replace("sledai_drop = 4", "sledai_drop = 5"))
+    assert enfold(["land", str(demo_copy), str(path), "--author", "test"]) == 0
+    after = run(demo_copy)
+    assert before["run"] != after["run"]
+    for manifest in (before, after):
+        kept = json.loads((demo_copy / "runs" / manifest["run"][:16] / "manifest.json").read_text("utf-8"))
+        assert kept["verdicts_digest"] == manifest["verdicts_digest"]

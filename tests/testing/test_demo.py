@@ -46,6 +46,19 @@ def test_computed_figure_equals_the_published_one(demo: Path, path: tuple[str, .
     assert at(figures(demo), path) == PUBLISHED[path]
 
 
+def test_dc_29_met_at_any_visit_and_at_the_last_one_stand_side_by_side(demo: Path) -> None:
+    import enfold
+
+    found = figures(demo)["sri4"]
+    query = """
+        SELECT count(*) FILTER (ever), count(*) FILTER (last = 'met') FROM (
+            SELECT subject_id, bool_or(status = 'met') AS ever,
+                   max_by(status, ordinal) FILTER (date IS NOT NULL) AS last
+            FROM responses_by_visit WHERE alias = 'sri4' GROUP BY subject_id)"""
+    assert enfold.open(str(demo)).sql(query).fetchall() == [(found["n"], found["last_visit"]["n"])]
+    assert found["last_visit"]["n"] < found["n"]
+
+
 def test_no_association_is_detected_and_nothing_is_called_independent(demo: Path) -> None:
     found = figures(demo)["associations"]
     assert {(a["outcome"], a["factor"]) for a in found} >= {("expansion_cmax", "dose_level"), ("sri4", "conditioning")}
@@ -134,7 +147,7 @@ def test_one_sledai_item_moves_the_response_that_rests_on_it(demo_copy: Path) ->
     assert enfold(["run", str(demo_copy)]) == 0
     after = figures(demo_copy)
     assert (before["lldas"]["n"], after["lldas"]["n"]) == (10, 9)
-    assert {m.split(".")[0] for m in moved(before, after)} == {"lldas", "associations"}
+    assert {m.split(".")[0] for m in moved(before, after)} == {"lldas", "clldas", "associations"}
 
 
 def test_one_death_date_moves_follow_up_only(demo_copy: Path) -> None:

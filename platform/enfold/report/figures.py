@@ -35,7 +35,7 @@ def figures(folder: Path) -> dict[str, Any]:
         "dose_level": _levels(con, "dose_level"),
         "follow_up_months": _months(con, "follow_up"),
     }
-    asked = "SELECT DISTINCT alias FROM responses JOIN asked USING (alias) ORDER BY alias"
+    asked = "SELECT DISTINCT alias FROM responses ORDER BY alias"
     aliases = [a for (a,) in con.execute(asked).fetchall()]
     for alias in aliases:
         out[alias] = _responders(con, alias, n)

@@ -101,7 +101,7 @@ def run(
         "run": digest,
         "pins": pins,
         "rules": _rules(tasks),
-        "asked": [{"alias": a.alias, "id": a.endpoint, "imputation": a.imputation} for a in parsed.endpoints],
+        "asked": _asked(parsed, tasks),
         "runner": runner,
         "seconds": round(time.monotonic() - started, 3),
     }
@@ -147,6 +147,15 @@ def _pins(ledger: Ledger, cut: Cut, text: str, tasks: list[Any]) -> dict[str, An
         "lock": storage.sha256(lock_file()),
         "libraries": {name: _version(name) for name in PINNED},
     }  # fmt: skip
+
+
+def _asked(parsed: study.StudyFile, tasks: list[Task]) -> list[dict[str, Any]]:
+    """Return what the study asks for: alias, endpoint, imputation, and what `met` means there."""
+    means = {t.alias: t.declaration.met_means for t in tasks}
+    return [
+        {"alias": a.alias, "id": a.endpoint, "imputation": a.imputation, "met_means": means.get(a.alias)}
+        for a in parsed.endpoints
+    ]
 
 
 def _rules(tasks: list[Task]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from enfold.errors import UsageError
 from enfold.ledger import storage
 from enfold.shipped import package_file, shipped_names
 
-_ASKED = pa.schema([(n, pa.string()) for n in ("alias", "id", "imputation")])
+_ASKED = pa.schema([(n, pa.string()) for n in ("alias", "id", "imputation", "met_means")])
 _RULES = pa.schema(
     [(n, pa.string()) for n in ("alias", "id", "definition_version", "citation", "parameters", "criterion", "rule")]
 )

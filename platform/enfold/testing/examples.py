@@ -21,6 +21,7 @@ from functools import cache
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from enfold import schema, study
 from enfold.evaluate.call import evaluate
@@ -208,7 +209,9 @@ def _judged(
     members: list[tuple[int, Example]], state: Mapping[str, pa.Table], found: Discovery
 ) -> dict[Example, Outcome]:
     example = members[0][1]
-    rows = results(example, state, found)
+    names = pa.array([f"{n:05d}" for n, _ in members])
+    own = {k: t.filter(pc.is_in(t.column("subject_id"), names)) for k, t in state.items()}
+    rows = results(example, own, found)
     out = {}
     for n, case in members:
         mine = [r for r in rows if r["subject_id"] == f"{n:05d}"]

@@ -4,13 +4,13 @@
 WITH
 -- {followed}
 judged AS (
-    -- EC-78: a count below or above a limit of the assay decides only where its bound does
-    SELECT subject_id, occasion_id, date, from_at, until_at, value_number, event_ids,
-           coalesce(comparator, '') || shown(value_number) AS printed,
-           CASE WHEN comparator = '<' THEN value_number <= $threshold
-                ELSE coalesce(comparator, '<=') = '<=' AND value_number < $threshold END AS below,
-           coalesce(comparator, '>=') IN ('>', '>=') AND value_number >= $threshold AS enough
-    FROM findings WHERE instrument = 'CELL_KINETICS' AND item = 'BCELL' AND known AND date IS NOT NULL
+    -- EC-78: a count below or above a limit of the assay decides only where its bound does; an unknown one decides nothing
+    SELECT subject_id, occasion_id, date, from_at, until_at, value_number, known, event_ids,
+           CASE WHEN known THEN coalesce(comparator, '') || shown(value_number) ELSE 'unknown' END AS printed,
+           known AND CASE WHEN comparator = '<' THEN value_number <= $threshold
+                          ELSE coalesce(comparator, '<=') = '<=' AND value_number < $threshold END AS below,
+           known AND coalesce(comparator, '>=') IN ('>', '>=') AND value_number >= $threshold AS enough
+    FROM findings WHERE instrument = 'CELL_KINETICS' AND item = 'BCELL' AND date IS NOT NULL
 ),
 labelled AS (
     SELECT subject_id, occasion_id, bool_or(baseline_for IN ('efficacy', 'both')) AS efficacy
@@ -21,7 +21,7 @@ before AS (
     SELECT w.subject_id, w.period, j.printed, j.event_ids,
            CASE WHEN j.below THEN true WHEN j.enough THEN false END AS depleted
     FROM followed w JOIN judged j USING (subject_id) LEFT JOIN labelled l USING (subject_id, occasion_id)
-    WHERE j.until_at <= w.efficacy_anchor_at OR (l.efficacy AND w.period = 1)
+    WHERE j.known AND (j.until_at <= w.efficacy_anchor_at OR (l.efficacy AND w.period = 1))
     QUALIFY row_number() OVER (PARTITION BY w.subject_id, w.period ORDER BY j.date DESC, j.from_at DESC, j.value_number) = 1
 ),
 counts AS (
@@ -37,6 +37,7 @@ counts AS (
 ),
 ordered AS (
     SELECT *, lead(day) OVER w AS next_day, lead(date) OVER w AS next_date, lead(enough) OVER w AS next_enough,
+           lead(below) OVER w AS next_below,
            lead(event_ids) OVER w AS next_ids
     FROM counts WINDOW w AS (PARTITION BY subject_id, period ORDER BY day)
 ),
@@ -57,10 +58,15 @@ recovered AS (
     WHERE o.day > s.start AND o.enough AND coalesce(o.next_enough, true)
     QUALIFY row_number() OVER (PARTITION BY o.subject_id, o.period ORDER BY o.day) = 1
 ),
+earliest AS (
+    -- counts that decide nothing may hide an earlier recovery
+    SELECT o.subject_id, o.period, min(o.day) AS day FROM ordered o JOIN starts s USING (subject_id, period)
+    WHERE o.day > s.start AND NOT o.below AND NOT coalesce(o.next_below, false) GROUP BY o.subject_id, o.period
+),
 answers AS (
     SELECT w.*, s.* EXCLUDE (subject_id, period, event_ids, last_day), s.last_day AS last_count, t.start,
            coalesce(b.depleted, false) AS depleted, b.printed AS base_printed,
-           r.day AS recovery, r.printed AS recovery_printed, r.next_day, r.next_date AS confirmed_on,
+           e.day AS earliest, r.day AS recovery, r.printed AS recovery_printed, r.next_day, r.next_date AS confirmed_on,
            o.date AS onset_date, coalesce(b.event_ids, []) AS base_ids, coalesce(o.event_ids, []) AS onset_ids,
            coalesce(s.event_ids, []) AS all_ids, list_concat(coalesce(r.event_ids, []), coalesce(r.next_ids, [])) AS recovery_ids,
            CASE WHEN b.depleted THEN 'not_evaluable' WHEN s.onset IS NOT NULL THEN 'met'
@@ -68,7 +74,7 @@ answers AS (
                 ELSE 'not_met' END AS status
     FROM followed w LEFT JOIN seen s USING (subject_id, period) LEFT JOIN before b USING (subject_id, period)
     LEFT JOIN starts t USING (subject_id, period) LEFT JOIN onsets o USING (subject_id, period)
-    LEFT JOIN recovered r USING (subject_id, period)
+    LEFT JOIN recovered r USING (subject_id, period) LEFT JOIN earliest e USING (subject_id, period)
 ),
 aplasia AS (
     SELECT subject_id, period, 'aplasia' AS criterion, status,
@@ -76,7 +82,7 @@ aplasia AS (
            CASE WHEN depleted THEN 'B cells were below the threshold before treatment'
                 WHEN status <> 'not_evaluable' THEN NULL
                 WHEN counted IS NULL THEN 'no B-cell count after infusion'
-                WHEN open THEN 'a B-cell count is a bound that does not decide'
+                WHEN open THEN 'a B-cell count is unknown, or a bound that does not decide'
                 ELSE 'no B-cell count in the first weeks' END AS reason,
            'before treatment ' || coalesce(base_printed, 'unknown') || ' per uL'
                || CASE WHEN status = 'met' THEN '; ' || onset_printed || ' on day ' || onset
@@ -90,15 +96,18 @@ aplasia AS (
     FROM answers
 ),
 after AS (
-    SELECT *, CASE WHEN recovery IS NOT NULL THEN 'met' WHEN start IS NOT NULL THEN 'not_met'
-                   WHEN status = 'not_met' THEN 'not_applicable' ELSE 'not_evaluable' END AS returned,
+    SELECT *, CASE WHEN recovery IS NOT NULL THEN 'met' WHEN earliest IS NOT NULL THEN 'not_evaluable'
+                   WHEN start IS NOT NULL THEN 'not_met' WHEN status = 'not_met' THEN 'not_applicable' ELSE 'not_evaluable' END AS returned,
            CASE WHEN confirmed_on IS NOT NULL THEN CAST(confirmed_on + 2 AS TIMESTAMPTZ) ELSE open_until END AS known_from,
            coalesce(recovery_printed || ' on day ' || recovery
                         || CASE WHEN next_day IS NOT NULL THEN ', confirmed on day ' || next_day ELSE ', the last count' END,
                     last_printed || ' on day ' || last_count, 'no count')
                || '; ' || shown($threshold) || ' per uL is recovery' AS shown_counts,
            list_concat(CASE WHEN depleted THEN ['b_depleted_at_baseline'] ELSE [] END,
-                       CASE WHEN recovery IS NOT NULL AND next_day IS NULL THEN ['single_count'] ELSE [] END) AS marks,
+                       CASE WHEN recovery IS NOT NULL AND next_day IS NULL THEN ['single_count'] ELSE [] END,
+                       CASE WHEN earliest < recovery THEN ['earlier_recovery_possible'] ELSE [] END) AS marks,
+           CASE WHEN earliest IS NOT NULL THEN 'a B-cell count is unknown, or a bound that does not decide'
+                ELSE 'whether there was aplasia is not known' END AS open_reason,
            CASE WHEN recovery IS NULL THEN all_ids
                 ELSE list_concat(CASE WHEN onset < recovery THEN onset_ids ELSE [] END, recovery_ids) END AS cited
     FROM answers
@@ -109,13 +118,13 @@ SELECT * REPLACE ('overall' AS criterion) FROM aplasia
 UNION ALL
 SELECT subject_id, period, 'recovery', returned, recovery,
        CASE returned WHEN 'not_met' THEN 'not recovered at the last count' WHEN 'not_applicable' THEN 'no aplasia'
-                     WHEN 'not_evaluable' THEN 'whether there was aplasia is not known' END,
+                     WHEN 'not_evaluable' THEN open_reason END,
        shown_counts, marks, known_from, cited
 FROM after
 UNION ALL
 SELECT subject_id, period, 'duration_days', CASE WHEN returned = 'not_met' THEN 'not_evaluable' ELSE returned END, recovery,
        CASE returned WHEN 'not_met' THEN 'censored: not recovered at the last count' WHEN 'not_applicable' THEN 'no aplasia'
-                     WHEN 'not_evaluable' THEN 'whether there was aplasia is not known' END,
+                     WHEN 'not_evaluable' THEN open_reason END,
        shown_counts, CASE WHEN returned = 'not_met' THEN list_append(marks, 'censored') ELSE marks END,
        known_from, cited
 FROM after

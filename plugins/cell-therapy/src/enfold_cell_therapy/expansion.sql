@@ -14,8 +14,9 @@ answers AS (
            p.starts_at + to_days(CAST($until_day + 2 AS INTEGER)) AS known_from, coalesce(k.event_ids, []) AS event_ids,
            CASE WHEN k.sampled IS NULL THEN 'no sample of the CAR T cells'
                 WHEN k.above THEN 'a sample is above the range of the assay' END AS why,
-           CASE WHEN k.cmax = 0 THEN 'never above quantification' END AS never
+           CASE WHEN k.cmax = 0 THEN 'never above quantification' END AS never, u.subject_id IS NOT NULL AS sample_unknown
     FROM periods p LEFT JOIN peaks k USING (subject_id, period) LEFT JOIN areas a USING (subject_id, period)
+    LEFT JOIN unknown u USING (subject_id, period)
 ),
 long AS (
     SELECT *, 'cmax' AS criterion, cmax AS answer, why AS reason FROM answers
@@ -32,5 +33,6 @@ SELECT subject_id, period, criterion, CASE WHEN reason IS NULL THEN 'met' ELSE '
            || coalesce(shown(clast) || ' on day ' || tlast, 'never') || ', last sample '
            || coalesce('on day ' || sampled, 'none')
            || CASE WHEN criterion = 'auc' THEN '; area by ' || $auc_method ELSE '' END AS compared,
-       CASE WHEN first_day > 0 THEN ['no_sample_on_infusion_day'] ELSE [] END AS flags, known_from, event_ids
+       list_concat(CASE WHEN first_day > 0 THEN ['no_sample_on_infusion_day'] ELSE [] END,
+                   CASE WHEN sample_unknown THEN ['unknown_sample'] ELSE [] END) AS flags, known_from, event_ids
 FROM long

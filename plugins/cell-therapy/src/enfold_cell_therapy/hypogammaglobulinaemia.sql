@@ -7,14 +7,15 @@ labelled AS (
     WHERE instrument = 'LABORATORY' AND baseline_for IN ('safety', 'both')
 ),
 measured AS (
-    -- EC-78: what a result says of the value; one below a limit of the assay has no `low` end
+    -- EC-78: what a result says of the value; one below a limit of the assay has no `low` end, an unknown one
+    -- neither
     SELECT subject_id, occasion_id, from_at, until_at, date, value_number, range_low, event_ids,
-           CASE WHEN coalesce(comparator, '>=') IN ('>', '>=') THEN value_number END AS low_end,
-           CASE WHEN coalesce(comparator, '<=') IN ('<', '<=') THEN value_number END AS high_end,
+           CASE WHEN known AND coalesce(comparator, '>=') IN ('>', '>=') THEN value_number END AS low_end,
+           CASE WHEN known AND coalesce(comparator, '<=') IN ('<', '<=') THEN value_number END AS high_end,
            coalesce(comparator = '<', false) AS high_open,
-           coalesce(comparator, '') || shown(value_number) || ' g/L, range from '
+           CASE WHEN known THEN coalesce(comparator, '') || shown(value_number) ELSE 'unknown' END || ' g/L, range from '
                || coalesce(shown(range_low), 'unknown') AS printed
-    FROM findings WHERE instrument = 'LABORATORY' AND item = 'IGG' AND known AND date IS NOT NULL
+    FROM findings WHERE instrument = 'LABORATORY' AND item = 'IGG' AND date IS NOT NULL
 ),
 results AS (
     -- EC-13: without the laboratory's range only the fixed limit decides
@@ -69,7 +70,7 @@ answers AS (
                 ELSE 'not_met' END AS status,
            x.day AS value_number,
            CASE WHEN x.day IS NOT NULL THEN NULL WHEN g.last_day IS NULL THEN 'no immunoglobulin G after infusion'
-                WHEN g.open THEN 'a result cannot be judged: it is a bound, or the laboratory''s range is missing'
+                WHEN g.open THEN 'a result cannot be judged: it is unknown or a bound, or its range is missing'
                 WHEN g.normal_on IS NULL THEN 'every result follows a dose of immunoglobulin'
                 WHEN g.normal_on < $observed_from_day THEN 'no later result denies it' END AS reason,
            coalesce(x.printed || ' on day ' || x.day, g.printed || ' on day ' || g.last_day, 'no result')

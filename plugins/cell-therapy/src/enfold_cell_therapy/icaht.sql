@@ -15,14 +15,15 @@ phases AS (
         AS h(phase, until_day)
 ),
 counts AS (
-    -- EC-78: a count below a limit of the assay lies between 0 and the limit; above one, at or above it
+    -- EC-78: a count below a limit of the assay lies between 0 and the limit; above one, at or above it; an unknown one
+    -- anywhere
     SELECT h.subject_id, h.period, h.phase, h.shown_day, f.date - h.starts_date AS day,
-           min(CASE WHEN coalesce(f.comparator, '>=') IN ('>', '>=') THEN f.value_number ELSE 0 END) AS low,
-           min(CASE WHEN coalesce(f.comparator, '<=') IN ('<', '<=') THEN f.value_number ELSE 1000000 END) AS high,
+           min(CASE WHEN f.known AND coalesce(f.comparator, '>=') IN ('>', '>=') THEN f.value_number ELSE 0 END) AS low,
+           min(CASE WHEN f.known AND coalesce(f.comparator, '<=') IN ('<', '<=') THEN f.value_number ELSE 1000000 END) AS high,
            flatten(list(f.event_ids)) AS event_ids
     FROM phases h JOIN findings f ON f.subject_id = h.subject_id AND f.date >= h.starts_date
         AND f.date - h.starts_date <= h.end_day
-    WHERE f.instrument = 'LABORATORY' AND f.item = 'NEUT' AND f.known
+    WHERE f.instrument = 'LABORATORY' AND f.item = 'NEUT'
     GROUP BY h.subject_id, h.period, h.phase, h.shown_day, f.date - h.starts_date
 ),
 pieces AS (
@@ -140,7 +141,7 @@ rows AS (
            CASE WHEN proven > 0 THEN 'met' WHEN upper = 0 THEN 'not_met' ELSE 'not_evaluable' END AS status,
            CASE WHEN proven > 0 OR upper = 0 THEN proven END AS grade, upper AS grade_upper, NULL AS value_number,
            CASE WHEN proven > 0 OR upper = 0 THEN NULL WHEN counted = 0 THEN 'no neutrophil count in the first weeks'
-                WHEN covered THEN 'a neutrophil count is a bound that does not decide'
+                WHEN covered THEN 'a neutrophil count is unknown, or a bound that does not decide'
                 ELSE 'neutrophil counts are too far apart, or end too early' END AS reason,
            'longest runs: ' || severe_days || ' days at or below ' || shown($severe) || ', '
                || profound_days || ' at or below ' || shown($profound)
@@ -160,7 +161,7 @@ rows AS (
                 WHEN high IS NULL THEN 'no neutrophil count after the first weeks'
                 ELSE 'late neutrophil counts are too far apart, or end too early' END,
            'lowest late count '
-               || coalesce(CASE WHEN high < 1000000 THEN shown(high) ELSE 'above the assay' END || ' on day ' || day, 'unknown'),
+               || coalesce(CASE WHEN high < 1000000 THEN shown(high) ELSE 'unknown' END || ' on day ' || day, 'unknown'),
            [], CASE WHEN complete OR cutoff IS NOT NULL THEN starts_at + to_days(CAST($late_until_day + 2 AS INTEGER)) END,
            event_ids
     FROM late

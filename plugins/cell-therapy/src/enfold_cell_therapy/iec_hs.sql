@@ -8,17 +8,18 @@ labelled AS (
     WHERE instrument = 'LABORATORY' AND baseline_for IN ('safety', 'both')
 ),
 measured AS (
-    -- EC-78: what a result says of the value; one below a limit of the assay has no `low` end. 1 g/L = 100 mg/dL
+    -- EC-78: what a result says of the value; one below a limit of the assay has no `low` end, an
+    -- unknown one neither. 1 g/L = 100 mg/dL
     SELECT subject_id, item, occasion_id, date, until_at, event_ids, range_high,
            CASE item WHEN 'FERRITIN' THEN 'ferritin' WHEN 'FIBRINO' THEN 'fibrinogen' ELSE 'transaminase' END AS criterion,
-           CASE WHEN coalesce(comparator, '>=') IN ('>', '>=') THEN value_number END AS low,
-           CASE WHEN coalesce(comparator, '<=') IN ('<', '<=') THEN value_number END AS high,
+           CASE WHEN known AND coalesce(comparator, '>=') IN ('>', '>=') THEN value_number END AS low,
+           CASE WHEN known AND coalesce(comparator, '<=') IN ('<', '<=') THEN value_number END AS high,
            coalesce(comparator = '>', false) AS low_open, coalesce(comparator = '<', false) AS high_open,
            CASE item WHEN 'FIBRINO' THEN $fibrinogen_mg_dl WHEN 'FERRITIN' THEN range_high * $ferritin_uln
                      ELSE range_high * $transaminase_uln END AS bound,
-           item || ' ' || coalesce(comparator, '') || shown(value_number) AS printed
+           item || ' ' || CASE WHEN known THEN coalesce(comparator, '') || shown(value_number) ELSE 'unknown' END AS printed
     FROM findings
-    WHERE instrument = 'LABORATORY' AND item IN ('FERRITIN', 'ALT', 'AST', 'FIBRINO') AND known AND date IS NOT NULL
+    WHERE instrument = 'LABORATORY' AND item IN ('FERRITIN', 'ALT', 'AST', 'FIBRINO') AND date IS NOT NULL
 ),
 results AS (
     SELECT * REPLACE (printed || CASE WHEN item = 'FIBRINO' THEN ' g/L'

@@ -68,7 +68,8 @@ reviewed AS (
 ),
 counted AS (
     SELECT w.subject_id, w.period, w.criterion, count(*) FILTER (j.severe) AS severe, count(*) FILTER (j.severe IS NULL) AS open,
-           count(*) FILTER (NOT j.unsure) AS infections, bool_or(j.unsure) AS unsure, bool_or(j.unsettled) AS unsettled, max(j.settled) AS settled, bool_or(j.partial) AS partial,
+           count(*) FILTER (NOT j.unsure) AS infections, bool_or(j.unsure) AS unsure,
+           bool_or(j.unsettled) AS unsettled, max(j.settled) AS settled, bool_or(j.partial) AS partial,
            flatten(list(j.cited) FILTER (j.severe)) AS severe_ids, flatten(list(j.cited)) AS all_ids
     FROM windows w JOIN judged j ON j.subject_id = w.subject_id AND j.period = w.period AND j.day >= w.from_day
         AND (w.until_day IS NULL OR j.day <= w.until_day)

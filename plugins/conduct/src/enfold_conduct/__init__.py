@@ -32,6 +32,7 @@ def _sql(name: str) -> SqlRule:
 REVIEWED = ("data_kind", "from_date", "until_date", "event_ids")
 eligibility = Endpoint(
     id="eligibility",
+    met_means="conformity",
     version="1",
     citation="The protocol's entry criteria; our reading",
     grain="subject",
@@ -52,12 +53,14 @@ eligibility = Endpoint(
 )
 conduct = Endpoint(
     id="conduct",
+    met_means="conformity",
     version="1",
     citation="The protocol's conduct around the infusion; our reading",
     grain="period",
     reads={
         "periods": ("period", "starts_date", "dose", "unit", "event_ids"),
-        "subjects": ("dose_level", "event_ids"),
+        "subjects": ("dose_level",),
+        "events": ("event_type", "event_id", "effective"),
         "exposures": (
             "kind",
             "drug_class",
@@ -71,6 +74,7 @@ conduct = Endpoint(
             "event_ids",
         ),
         "coverage": REVIEWED,
+        "reviews": REVIEWED,
     },
     rule=_sql("conduct"),
     parameters=Conduct(),
@@ -90,6 +94,7 @@ visit_timing = Endpoint(
         "occasions": ("visit_id", "collected_visit_id", "event_ids"),
     },
     rule=_sql("visit_timing"),
+    met_means="conformity",
     criteria={"in_window": "the visit was held inside its window", "overall": "the same"},
 )
 

@@ -14,13 +14,18 @@ WITH washing AS (
     GROUP BY p.subject_id, p.period
 ),
 looked AS (
-    SELECT p.subject_id, p.period, flatten(list(c.event_ids)) AS event_ids
+    -- covered without a gap; cited are the reviews that bear on the washout, not all that touch them
+    SELECT p.subject_id, p.period,
+           (SELECT flatten(list(r.event_ids)) FROM reviews r WHERE r.subject_id = p.subject_id
+            AND r.data_kind = 'background_medication' AND r.from_date < p.starts_date
+            AND r.until_date >= p.starts_date - CAST($washout_days AS INTEGER)) AS event_ids
     FROM periods p JOIN coverage c ON c.subject_id = p.subject_id AND c.data_kind = 'background_medication'
         AND c.from_date <= p.starts_date - CAST($washout_days AS INTEGER) AND c.until_date >= p.starts_date - 1
-    GROUP BY p.subject_id, p.period
 ),
 seen AS (
-    SELECT p.*, s.dose_level, l.dose AS planned, l.unit AS planned_unit, s.event_ids AS subject_ids,
+    SELECT p.*, s.dose_level, l.dose AS planned, l.unit AS planned_unit,
+           (SELECT list(e.event_id ORDER BY e.event_id) FROM events e WHERE e.subject_id = p.subject_id
+            AND e.event_type = 'enrolment' AND e.effective) AS enrolment_ids,
            w.subject_id IS NOT NULL AS suspected, w.proven, w.event_ids AS drug_ids, r.event_ids AS review_ids,
            CAST(p.starts_date + 2 AS TIMESTAMPTZ) AS known_from
     FROM periods p JOIN subjects s USING (subject_id)
@@ -43,7 +48,7 @@ clauses AS (
            CASE WHEN dose_level IS NULL THEN 'no dose level was assigned' WHEN planned IS NULL THEN 'the study file gives the level no dose'
                 WHEN dose IS NULL THEN 'the dose infused is unknown' WHEN unit IS DISTINCT FROM planned_unit THEN 'dose and level have different units' END,
            'dose ' || coalesce(shown(dose), 'unknown') || ', level ' || coalesce(shown(planned), 'unknown') || ', tolerance '
-               || $dose_tolerance_percent || ' %', list_concat(event_ids, subject_ids)
+               || $dose_tolerance_percent || ' %', list_concat(event_ids, coalesce(enrolment_ids, []))
     FROM seen
 )
 SELECT subject_id, period, criterion, status, reason, compared, known_from, event_ids FROM clauses

@@ -111,6 +111,7 @@ crs_timeline = Derivation(
 )
 crs_episode = Endpoint(
     id="crs_episode",
+    met_means="event",
     version="ASTCT/2019",
     citation=CITATION,
     grain="episode",
@@ -126,6 +127,7 @@ crs_episode = Endpoint(
 )
 crs = Endpoint(
     id="crs",
+    met_means="event",
     version="ASTCT/2019",
     citation=CITATION,
     grain="period",

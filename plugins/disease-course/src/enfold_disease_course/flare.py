@@ -29,6 +29,7 @@ flare = Endpoint(
     needs=("sledai_2k", "bilag_change", "pga", "flare_index"),
     rule=SqlRule(text("flare")),
     parameters=FlareParameters(),
+    met_means="event",
     criteria={
         "sfi": "SELENA Flare Index against the previous visit: grade 1 mild or moderate, 2 severe",
         "bilag": "BILAG-2004 against the previous form: grade 3 a new A; 2 `moderate_new_b` new B or more; "

@@ -34,6 +34,7 @@ class RelapseParameters(Parameters):
 
 relapse = Endpoint(
     id="relapse",
+    met_means="event",
     version="2",
     citation="Composite of flare, SLEDAI rise, BILAG flare, re-treatment and second infusion after LLDAS or DORIS; "
     "our definition",
@@ -98,6 +99,7 @@ class SurvivalParameters(Parameters):
 
 relapse_free_survival = Endpoint(
     id="relapse_free_survival",
+    met_means="event",
     version="1",
     citation="Treatment-free relapse-free survival: relapse (re-treatment included) or death; our definition",
     grain="subject",
@@ -113,6 +115,7 @@ relapse_free_survival = Endpoint(
 
 follow_up = Endpoint(
     id="follow_up",
+    met_means="value",
     version="1",
     citation="Days from infusion to the last contact or death",
     grain="subject",

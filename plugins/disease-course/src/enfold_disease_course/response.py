@@ -76,6 +76,7 @@ response_course = Endpoint(
 
 loss_of_response = Endpoint(
     id="loss_of_response",
+    met_means="event",
     version="1",
     citation="Loss of LLDAS, DORIS or their childhood forms: failing two planned visits in a row; our definition",
     grain="subject",

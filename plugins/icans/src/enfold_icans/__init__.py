@@ -82,6 +82,7 @@ icans_timeline = Derivation(
 )
 icans_episode = Endpoint(
     id="icans_episode",
+    met_means="event",
     version="ASTCT/2019",
     citation=CITATION,
     grain="episode",
@@ -93,6 +94,7 @@ icans_episode = Endpoint(
 )
 icans = Endpoint(
     id="icans",
+    met_means="event",
     version="ASTCT/2019",
     citation=CITATION,
     grain="period",

@@ -70,42 +70,55 @@ compared AS (
     LEFT JOIN dose_before d USING (subject_id, visit_id, suffix)
 ),
 manifestations AS (
-    SELECT c.subject_id, c.visit_id, c.suffix,
-           bool_or(f.value_code = 'present' AND coalesce(f.attribution, 'disease') <> 'not_disease') AS mild,
-           bool_or(f.value_code = 'present' AND coalesce(f.attribution, 'disease') <> 'not_disease'
-                   AND f.item IN ('CNS', 'VASCULITIS', 'NEPHRITIS', 'MYOSITIS', 'PLT_BELOW_60', 'HAEMOLYTIC_ANAEMIA',
-                                  'HOSPITALISATION')) AS severe,
-           count(DISTINCT f.item) FILTER (c.visit_id = f.visit_id) AS items,
-           flatten(list(f.event_ids)) AS event_ids
-    FROM compared c JOIN findings f ON f.subject_id = c.subject_id AND f.instrument = 'FLARE' AND f.chosen AND f.known
-        AND f.date > c.since AND f.date <= c.date
-    GROUP BY c.subject_id, c.visit_id, c.suffix
+    -- an item recorded as unknown may have been present: no review says otherwise
+    SELECT subject_id, visit_id, suffix, bool_or(present) AS mild, bool_or(present AND grave) AS severe,
+           bool_or(open) AS open, bool_or(open AND grave) AS open_severe,
+           count(DISTINCT item) FILTER (known AND here) AS items, flatten(list(event_ids)) AS event_ids
+    FROM (SELECT c.subject_id, c.visit_id, c.suffix, f.item, f.known, c.visit_id = f.visit_id AS here, f.event_ids,
+                 coalesce(f.known AND f.value_code = 'present' AND coalesce(f.attribution, 'disease') <> 'not_disease', false) AS present,
+                 NOT f.known AND f.doubt <> 'not_done' AS open,
+                 f.item IN ('CNS', 'VASCULITIS', 'NEPHRITIS', 'MYOSITIS', 'PLT_BELOW_60', 'HAEMOLYTIC_ANAEMIA', 'HOSPITALISATION') AS grave
+          FROM compared c JOIN findings f ON f.subject_id = c.subject_id AND f.instrument = 'FLARE'
+              AND f.date > c.since AND f.date <= c.date AND (f.chosen OR NOT f.known))
+    GROUP BY subject_id, visit_id, suffix
 ),
 looked AS (
     -- absence of manifestations: the whole form at this visit, or a review of flares since the reference
-    SELECT c.subject_id, c.visit_id, c.suffix, flatten(list(r.event_ids)) AS event_ids
+    SELECT c.subject_id, c.visit_id, c.suffix,
+           (SELECT flatten(list(s.event_ids)) FROM reviews s WHERE s.subject_id = c.subject_id AND s.data_kind = 'flare'
+            AND s.from_date <= c.date AND s.until_date > c.since) AS event_ids
     FROM compared c JOIN coverage r ON r.subject_id = c.subject_id AND r.data_kind = 'flare'
         AND r.from_date <= c.since + 1 AND r.until_date >= c.date
-    GROUP BY c.subject_id, c.visit_id, c.suffix
 ),
-drugs AS (
-    SELECT c.subject_id, c.visit_id, c.suffix,
-           bool_or(e.drug_class IN ('antimalarial', 'nsaid')) AS mild,
-           bool_or(e.drug_class = 'immunosuppressant') AS severe, flatten(list(e.event_ids)) AS event_ids
+begun AS (
+    -- new drugs for SLE since the reference; `sure` says that dates, indication and earlier use leave no doubt
+    SELECT c.subject_id, c.visit_id, c.suffix, e.drug_class, e.event_ids,
+           e.first_day_earliest > c.since AND e.first_day_latest <= c.date AND coalesce(e.indication = 'sle', false) AND NOT e.contested
+               AND NOT EXISTS (
+                   FROM exposures p WHERE p.subject_id = e.subject_id AND p.substance = e.substance AND p.exposure_id <> e.exposure_id
+                   AND p.kind = 'medication' AND p.first_day_earliest < e.first_day_latest
+                   AND coalesce(p.last_day_latest, DATE '9999-12-31') >= e.first_day_earliest - 1) AS sure
     FROM compared c JOIN exposures e ON e.subject_id = c.subject_id AND e.kind = 'medication'
-        AND e.drug_class IN ('antimalarial', 'nsaid', 'immunosuppressant') AND e.indication = 'sle'
+        AND e.drug_class IN ('antimalarial', 'nsaid', 'immunosuppressant') AND coalesce(e.indication, 'sle') = 'sle'
         AND coalesce(e.role, 'background') NOT IN ('toxicity_treatment', 'prior_therapy')
-        AND e.from_date > c.since AND e.from_date <= c.date
+        AND e.first_day_latest > c.since AND e.first_day_earliest <= c.date
     WHERE NOT EXISTS (
         FROM exposures p WHERE p.subject_id = e.subject_id AND p.substance = e.substance AND p.exposure_id <> e.exposure_id
-        AND p.from_date < e.from_date AND coalesce(p.until_date, DATE '9999-12-31') >= e.from_date - 1)
-    GROUP BY c.subject_id, c.visit_id, c.suffix
+        AND p.kind = 'medication' AND p.first_day_latest < e.first_day_earliest
+        AND coalesce(p.last_day_earliest, CASE WHEN p.ongoing THEN DATE '9999-12-31' END) >= e.first_day_latest - 1)
+),
+drugs AS (
+    SELECT subject_id, visit_id, suffix, bool_or(sure) AS mild, bool_or(sure AND drug_class = 'immunosuppressant') AS severe,
+           bool_or(NOT sure) AS open, bool_or(NOT sure AND drug_class = 'immunosuppressant') AS open_severe,
+           flatten(list(event_ids)) AS event_ids
+    FROM begun GROUP BY subject_id, visit_id, suffix
 ),
 reviewed AS (
-    SELECT c.subject_id, c.visit_id, c.suffix, flatten(list(r.event_ids)) AS event_ids
+    SELECT c.subject_id, c.visit_id, c.suffix,
+           (SELECT flatten(list(s.event_ids)) FROM reviews s WHERE s.subject_id = c.subject_id
+            AND s.data_kind = 'background_medication' AND s.from_date <= c.date AND s.until_date > c.since) AS event_ids
     FROM compared c JOIN coverage r ON r.subject_id = c.subject_id AND r.data_kind = 'background_medication'
         AND r.from_date <= c.since + 1 AND r.until_date >= c.date
-    GROUP BY c.subject_id, c.visit_id, c.suffix
 ),
 triggers AS (
     SELECT c.*,
@@ -113,12 +126,12 @@ triggers AS (
            c.total > c.total_was AND c.total > $severe_sledai AS s_sledai,
            c.pga - c.pga_was >= $pga_rise AS t_pga,
            c.pga > c.pga_was AND c.pga > $severe_pga AS s_pga,
-           CASE WHEN m.mild THEN true WHEN l.visit_id IS NOT NULL OR m.items = $flare_items THEN false END AS t_manifest,
-           CASE WHEN m.severe THEN true WHEN l.visit_id IS NOT NULL OR m.items = $flare_items THEN false END AS s_manifest,
+           CASE WHEN m.mild THEN true WHEN m.open THEN NULL WHEN l.visit_id IS NOT NULL OR m.items = $flare_items THEN false END AS t_manifest,
+           CASE WHEN m.severe THEN true WHEN m.open_severe THEN NULL WHEN l.visit_id IS NOT NULL OR m.items = $flare_items THEN false END AS s_manifest,
            c.dose_rose AS t_dose,
            c.dose_rose AND c.units > $severe_mg_per_kg * c.kg * 60000 * c.days AS s_dose,
-           CASE WHEN d.mild OR d.severe THEN true WHEN r.visit_id IS NOT NULL THEN false END AS t_drug,
-           CASE WHEN d.severe THEN true WHEN r.visit_id IS NOT NULL THEN false END AS s_drug,
+           CASE WHEN d.mild THEN true WHEN d.open THEN NULL WHEN r.visit_id IS NOT NULL THEN false END AS t_drug,
+           CASE WHEN d.severe THEN true WHEN d.open_severe THEN NULL WHEN r.visit_id IS NOT NULL THEN false END AS s_drug,
            coalesce(m.event_ids, l.event_ids, []) AS manifest_ids,
            coalesce(d.event_ids, r.event_ids, []) AS drug_ids
     FROM compared c
