@@ -97,7 +97,8 @@ aplasia AS (
 ),
 after AS (
     SELECT *, CASE WHEN recovery IS NOT NULL THEN 'met' WHEN earliest IS NOT NULL THEN 'not_evaluable'
-                   WHEN start IS NOT NULL THEN 'not_met' WHEN status = 'not_met' THEN 'not_applicable' ELSE 'not_evaluable' END AS returned,
+                   WHEN start IS NOT NULL THEN 'not_met' WHEN status = 'not_met' THEN 'not_applicable'
+                   ELSE 'not_evaluable' END AS returned,
            CASE WHEN confirmed_on IS NOT NULL THEN CAST(confirmed_on + 2 AS TIMESTAMPTZ) ELSE open_until END AS known_from,
            coalesce(recovery_printed || ' on day ' || recovery
                         || CASE WHEN next_day IS NOT NULL THEN ', confirmed on day ' || next_day ELSE ', the last count' END,
