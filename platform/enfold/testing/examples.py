@@ -17,7 +17,6 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from functools import cache
 from typing import Any
 
 import pyarrow as pa
@@ -289,16 +288,3 @@ def _same(got: Any, wanted: str) -> bool:
     if isinstance(got, dt.datetime):
         return got.strftime("%Y-%m-%dT%H:%M") == wanted
     return str(got) == wanted
-
-
-@cache
-def shipped_pages(package: str) -> tuple[tuple[str, str], ...]:
-    """Return name and text of every worked-example page that a plugin's package ships."""
-    from importlib.resources import files
-
-    root = files(package)
-    return tuple(
-        (f"{package}/{p.name}", p.read_text("utf-8"))
-        for p in sorted(root.iterdir(), key=lambda p: p.name)
-        if p.name.endswith(".md")
-    )

@@ -90,6 +90,7 @@ expansion = Endpoint(
     citation="Cmax, Tmax, Clast, Tlast and AUC to day 28, Cmax as in JULIET; linear trapezoid unless the study "
     "asks for logarithmic falls; below quantification: 0 before the last quantified sample, omitted after it",
     grain="period",
+    met_means="value",
     reads={
         "periods": ("period", "starts_at", "starts_date"),
         "findings": ("instrument", "item", "date", "value_number", "comparator", "known", "event_ids"),
@@ -111,6 +112,7 @@ b_cell_aplasia = Endpoint(
     citation="CD19-positive B cells below 10/uL; recovery at the first of two consecutive counts at or above it; "
     "project definition, no consensus threshold is published",
     grain="period",
+    met_means="event",
     reads={
         "periods": ("period", "starts_at", "ends_at", "starts_date", "efficacy_anchor_at"),
         "subjects": ("death_date", "last_contact_date"),

@@ -77,6 +77,7 @@ ctcae_labs_worst = Endpoint(
     version="CTCAE/5.0",
     citation=CTCAE,
     grain="period",
+    met_means="event",
     reads={
         "periods": PERIOD,
         "subjects": SUBJECT,
@@ -97,6 +98,7 @@ hypogammaglobulinaemia = Endpoint(
     citation="Immunoglobulin G below the laboratory's range or below 4 g/L; CTCAE 5.0 has no numeric grade; "
     "project definition",
     grain="period",
+    met_means="event",
     reads={
         "periods": PERIOD,
         "subjects": SUBJECT,

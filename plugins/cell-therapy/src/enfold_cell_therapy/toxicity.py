@@ -72,6 +72,7 @@ icaht = Endpoint(
     version="EHA-EBMT/2023",
     citation="Rejeski K et al. Blood 2023;142:865-77, doi 10.1182/blood.2023020578; from a secondary transcription",
     grain="period",
+    met_means="event",
     reads={"periods": PERIOD, "subjects": SUBJECT, "findings": RESULTS},
     rule=SqlRule(text("icaht")),
     parameters=Neutropenia(),
@@ -90,6 +91,7 @@ infections = Endpoint(
     citation="Serious or severe infection: intravenous anti-infective or hospitalisation (as in PMC8017820), "
     "serious, or CTCAE grade 3 or more; days 0 to 28, 29 to 100, after 100",
     grain="period",
+    met_means="event",
     reads={
         "periods": PERIOD,
         "subjects": SUBJECT,
@@ -119,6 +121,7 @@ dlt = Endpoint(
     version="1",
     citation="Dose-limiting toxicity as the protocol declares it in the study file, [[dose_limiting]]",
     grain="period",
+    met_means="event",
     reads={"periods": PERIOD, "subjects": SUBJECT, "occurrences": EVENTS, **LOOKED},
     needs=("crs", "icans"),
     rule=SqlRule(text("dlt")),
@@ -132,6 +135,7 @@ iec_hs = Endpoint(
     citation="Hines MR et al. Transplant Cell Ther 2023;29:438.e1-16, doi 10.1016/j.jtct.2023.03.006; its thresholds "
     "are not confirmed in a primary source, so the study must state them",
     grain="period",
+    met_means="event",
     reads={
         "periods": PERIOD,
         "subjects": SUBJECT,

@@ -32,7 +32,7 @@ sri = Endpoint(
     grain="visit",
     reads={
         "visits": ("visit_id", "scheduled", "target_day", "status", "date", "window_until"),
-        "occasions": ("occasion_id", "instrument", "baseline_for", "date"),
+        "occasions": ("occasion_id", "baseline_for", "date"),
         "subjects": ("infusion_date",),
         "exposures": (
             "kind",

@@ -2,20 +2,20 @@
 -- SLEDAI-2K falls by $sledai_drop or more; no new BILAG A and at most $new_b_allowed new B; PGA rises by less
 -- than $pga_worsening (0 to 3); no treatment failure up to the visit.
 WITH planned AS (
-    SELECT v.*, s.infusion_date FROM visits v JOIN subjects s USING (subject_id)
+    -- a visit without a date is judged on the last day of its window
+    SELECT v.*, s.infusion_date, coalesce(v.date, v.window_until - 1) AS judged_on
+    FROM visits v JOIN subjects s USING (subject_id)
     WHERE v.scheduled AND v.target_day > 0
 ),
 base AS (
-    SELECT o.subject_id, min(o.date) AS date, max(t.value_number) AS sledai, max(t.upper) AS upper,
-           flatten(list(t.event_ids)) AS event_ids
+    SELECT o.subject_id, o.date, t.value_number AS sledai, t.upper, t.event_ids
     FROM occasions o JOIN (FROM sledai_2k WHERE measure = 'total') t USING (subject_id, occasion_id)
-    WHERE o.instrument = 'SLEDAI2K' AND o.baseline_for IN ('efficacy', 'both')
-    GROUP BY o.subject_id
+    WHERE o.baseline_for IN ('efficacy', 'both')
 ),
 base_pga AS (
     SELECT o.subject_id, g.value_number AS pga, g.event_ids
     FROM occasions o JOIN pga g USING (subject_id, occasion_id)
-    WHERE o.instrument = 'PGA' AND o.baseline_for IN ('efficacy', 'both')
+    WHERE o.baseline_for IN ('efficacy', 'both')
 ),
 given AS (
     -- partial starts and ends lie in intervals: `after` says that all of the start is after infusion, `used` whether
@@ -57,10 +57,10 @@ failures AS (
     WHERE $prednisone_mg_cap >= 0 AND u.lower > $prednisone_mg_cap * 60000 * d.value_number
 ),
 failed AS (
-    SELECT p.subject_id, p.visit_id, bool_or(f.sure AND f.latest <= coalesce(p.date, p.window_until - 1)) AS proven,
+    SELECT p.subject_id, p.visit_id, bool_or(f.sure AND f.latest <= p.judged_on) AS proven,
            min(f.latest) AS date, flatten(list(f.event_ids)) AS event_ids
     FROM planned p JOIN failures f ON f.subject_id = p.subject_id
-        AND f.earliest <= coalesce(p.date, p.window_until - 1)
+        AND f.earliest <= p.judged_on
     GROUP BY p.subject_id, p.visit_id
 ),
 mandated AS (
@@ -71,9 +71,9 @@ mandated AS (
 reviewed AS (
     SELECT p.subject_id, p.visit_id,
            (SELECT flatten(list(r.event_ids)) FROM reviews r WHERE r.subject_id = p.subject_id
-            AND r.data_kind = 'rescue_medication' AND r.from_date <= coalesce(p.date, p.window_until - 1) AND r.until_date >= p.infusion_date + 1) AS event_ids
+            AND r.data_kind = 'rescue_medication' AND r.from_date <= p.judged_on AND r.until_date >= p.infusion_date + 1) AS event_ids
     FROM planned p JOIN coverage c ON c.subject_id = p.subject_id AND c.data_kind = 'rescue_medication'
-        AND c.from_date <= p.infusion_date + 1 AND c.until_date >= coalesce(p.date, p.window_until - 1)
+        AND c.from_date <= p.infusion_date + 1 AND c.until_date >= p.judged_on
 ),
 seen AS (
     SELECT p.*, p.status AS held, b.sledai AS base_sledai, b.upper AS base_upper, b.event_ids AS base_ids,
@@ -98,10 +98,9 @@ seen AS (
 )
 SELECT subject_id, visit_id, known_from, held, 'sledai' AS criterion,
        -- a baseline that cannot fall so far decides, even if the visit is unknown
-       CASE WHEN base_upper < $sledai_drop THEN 'not_met'
-            WHEN $use_bounds AND base_sledai - sledai_upper >= $sledai_drop THEN 'met'
-            WHEN base_sledai - sledai_lower < $sledai_drop THEN 'not_met'
-            ELSE verdict(base_sledai - sledai >= $sledai_drop) END AS status,
+       CASE WHEN base_upper < $sledai_drop OR base_sledai - sledai_lower < $sledai_drop THEN 'not_met'
+            WHEN base_sledai - sledai_upper >= $sledai_drop AND ($use_bounds OR sledai IS NOT NULL) THEN 'met'
+            ELSE 'not_evaluable' END AS status,
        CASE WHEN base_upper < $sledai_drop THEN 'the baseline total is below the required fall'
             WHEN base_sledai IS NULL THEN 'SLEDAI-2K at baseline is missing or incomplete'
             WHEN sledai IS NULL THEN 'SLEDAI-2K at the visit is missing or incomplete' END AS reason,
