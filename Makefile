@@ -29,7 +29,7 @@ demo-cdisc: setup  ## land and query the CDISC pilot study under .demo-cdisc/
 test: setup  ## run every test
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
-mutation: setup  ## change each rule in many small ways; worked examples must notice (an hour)
+mutation: setup  ## change each rule in many small ways; worked examples must notice
 	$(BIN)/python tests/mutation/mutate.py
 
 check: setup  ## lint, types, layers, generated documentation

@@ -50,7 +50,7 @@ SWAP = {
     "bool_or": ["bool_and"], "bool_and": ["bool_or"], "greatest": ["least"], "least": ["greatest"], "DESC": ["ASC"],
 }  # fmt: skip
 STATUS = {"'met'": ["'not_met'"], "'not_met'": ["'met'", "'not_evaluable'"], "'not_evaluable'": ["'not_met'"]}
-WORDS = re.compile(r"'[^']* [^']*'|\|\||flatten\(|list_concat\(|known_from|_ids\b")
+FEEDS_WORDS = re.compile(r"\|\||flatten\(|list_concat\(|known_from|_ids\b")
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,11 @@ def sql_mutants(text: str) -> Iterator[tuple[str, str, str]]:
     for token in tokens:
         starts.append(at)
         at += len(token)
+    spoken = {  # lines that hold a string with a space
+        text.rfind("\n", 0, start)
+        for start, token in zip(starts, tokens, strict=True)
+        if token[0] == "'" and " " in token
+    }
     seen: dict[str, int] = {}
     between = 0
     for n, token in enumerate(tokens):
@@ -94,7 +99,7 @@ def sql_mutants(text: str) -> Iterator[tuple[str, str, str]]:
         end = text.find("\n", starts[n])
         line = text[begin : end if end >= 0 else len(text)]
         between += (token == "BETWEEN") - (token == "AND" and between > 0)
-        if token.startswith("--") or token.isspace() or WORDS.search(line):
+        if token.startswith("--") or token.isspace() or begin - 1 in spoken or FEEDS_WORDS.search(line):
             continue
         before = next((t for t in reversed(tokens[:n]) if not t.isspace()), "")
         after = next((t for t in tokens[n + 1 :] if not t.isspace()), "")
@@ -267,10 +272,10 @@ def everything() -> Discovery:
 
 
 @cache
-def groups() -> tuple[Group, ...]:
-    """Return all worked examples, folded, with every unchanged result."""
+def groups(pages: str = "*/src/*/*.md") -> tuple[Group, ...]:
+    """Return all worked examples of the pages, folded, with every unchanged result."""
     out = []
-    for page in sorted(PLUGINS.glob("*/src/*/*.md")):
+    for page in sorted(PLUGINS.glob(pages)):
         cases = ex.examples(page.name, page.read_text("utf-8"))
         for protocol in dict.fromkeys(c.protocol for c in cases):
             members = [c for c in cases if c.protocol == protocol]
@@ -304,10 +309,10 @@ def _group(cases: tuple[tuple[str, ex.Example], ...], state: dict[str, pa.Table]
     return group
 
 
-def killed(mutant: Mutant) -> bool:
+def killed(mutant: Mutant, pages: str = "*/src/*/*.md") -> bool:
     """Whether some worked example notices the mutant; those of its own endpoint are asked first."""
     own = mutant.declaration.id
-    reached = [g for g in groups() if any(t.declaration.id == own for t in g.tasks)]
+    reached = [g for g in groups(pages) if any(t.declaration.id == own for t in g.tasks)]
     reached.sort(key=lambda g: (g.cases[0][1].endpoint != own, -len(g.cases)))
     return any(not g.survives(mutant.declaration) for g in reached)
 
