@@ -7,6 +7,7 @@
     ├── DeniedError        5  the operation is not permitted here
     ├── PluginError        6  a plugin failed; other results stand
     ├── ConflictError      7  an event id stands with other content, or two definitions clash
+    ├── StorageError      74  the disk is full or failing
     └── BusyError         75  another process holds the study; try again
 
 Messages say what, where and how to mend it. They carry ids and counts, never patient values.
@@ -64,6 +65,12 @@ class ConflictError(EnfoldError):
     exit_code = 7
 
 
+class StorageError(EnfoldError):
+    """The disk is full or failing; nothing was half-written."""
+
+    exit_code = 74
+
+
 class BusyError(EnfoldError):
     """Another process holds the study; try again."""
 
@@ -79,5 +86,6 @@ EXIT_CODES: dict[int, str] = {
     5: "denied: the operation is not permitted here",
     6: "a plugin failed; other results stand",
     7: "conflict: same id, other content; or two definitions clash",
+    74: "storage: the disk is full or failing; nothing was half-written",
     75: "busy: another process holds the study; try again",
 }

@@ -5,7 +5,10 @@ import getpass
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
+
+from enfold.errors import UsageError
 
 
 def show(args: argparse.Namespace, answer: Any, text: str) -> None:
@@ -25,3 +28,18 @@ def author() -> str:
         return os.environ.get("ENFOLD_AUTHOR") or getpass.getuser()
     except (KeyError, OSError):
         return "unknown"
+
+
+def create_new(path: Path, data: bytes) -> None:
+    """Write a file that the user named; one that exists is left alone.
+
+    Raises:
+        UsageError: it exists.
+    """
+    from enfold.ledger import storage
+
+    try:
+        storage.create(path, data)
+    except FileExistsError:
+        msg = f"{path} exists"
+        raise UsageError(msg, remedy="Name another file, or move this one away.") from None

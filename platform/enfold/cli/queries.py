@@ -6,7 +6,7 @@ import io
 from collections import Counter
 from pathlib import Path
 
-from enfold.cli.output import show
+from enfold.cli.output import create_new, show
 from enfold.errors import UsageError
 
 
@@ -22,7 +22,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """List or export data findings with their events and source rows; ids and counts only."""
-    from enfold.ledger.storage import replace
     from enfold.report.queries import COLUMNS, queries
 
     found = queries(args.study, args.code, args.severity)
@@ -30,14 +29,11 @@ def execute(args: argparse.Namespace) -> int:
         if args.output is None:
             msg = "export needs --output FILE"
             raise UsageError(msg, remedy="enfold queries STUDY export --output queries.csv")
-        if args.output.exists():
-            msg = f"{args.output} exists"
-            raise UsageError(msg, remedy="Name another file, or move this one away.")
         sink = io.StringIO()
         writer = csv.DictWriter(sink, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(found)
-        replace(args.output, sink.getvalue().encode())
+        create_new(args.output, sink.getvalue().encode())
         show(args, {"file": str(args.output), "rows": len(found)}, f"{len(found)} rows written to {args.output}")
     else:
         lines = [

@@ -60,7 +60,10 @@ def _tables(
     queries: pa.Table | None,
 ) -> None:
     for event_type in schema.events():
-        con.register(f"ev_{event_type}", events.get(event_type, _no_events(event_type)))
+        rows = events.get(event_type, _no_events(event_type))
+        if "content" not in rows.column_names:  # only rows landed in an older shape bring their digest
+            rows = rows.append_column("content", pa.nulls(rows.num_rows, pa.string()))
+        con.register(f"ev_{event_type}", rows)
     until = cut.occurred_until
     cutoff = until.date() if until else study.data_cutoff
     _register(
@@ -124,7 +127,10 @@ def _events(con: duckdb.DuckDBPyConnection) -> None:
     copied = ", ".join(
         n for n in schema.state()["events"].names if n not in {"event_type", "effective", "content", "study_id"}
     )
-    parts = [f"SELECT '{t}' AS event_type, {content_sql(t)} AS content, {copied} FROM ev_{t}" for t in schema.events()]
+    parts = [
+        f"SELECT '{t}' AS event_type, coalesce(content, {content_sql(t)}) AS content, {copied} FROM ev_{t}"
+        for t in schema.events()
+    ]
     con.execute(f"""
         CREATE TABLE events AS
         SELECT v.*, e.event_id IS NOT NULL AS effective

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from enfold.ledger import engine
-from enfold.ledger.canonical import content_sql
+from enfold.ledger import engine, ids
+from enfold.ledger.canonical import slot_sql
 from enfold.ledger.ledger import Ledger
 
 
@@ -17,48 +17,53 @@ class Admitted:
     landed: int
     already: int
     conflicting: int
+    redacted: int = 0
 
 
-def admit(ledger: Ledger, event_type: str, rows: pa.Table) -> Admitted:
-    """Compare ids and content with the ledger.
+def admit(ledger: Ledger, rows: pa.Table) -> Admitted:
+    """Compare ids and content of staged rows (with their `content` digest) with the ledger.
 
     Same id, same content: already there, nothing happens. Same id, other content: a conflict;
     both are kept, and the fold calls the fact contested until a correction settles it. Two equal
-    rows of one batch count once as landed and else as already there.
+    rows of one batch count once as landed and else as already there. A redacted id never lands again.
     """
-    con = engine.connect(threads=2)
+    con = engine.connect(threads=engine.cores())
     con.register("staged", rows)
-    con.register("stored", ledger.read(event_type))
     con.execute(f"""
         CREATE TABLE incoming AS
-        SELECT source_row, event_id, {content_sql(event_type)} AS content,
-               row_number() OVER (PARTITION BY event_id, content ORDER BY source_row) AS copy
-        FROM staged
+        SELECT source_row, event_id, from_hex(sha256(event_id))[:16] AS id,
+               from_hex(content)[:16] AS content, p.slot
+        FROM staged JOIN (
+            SELECT study_id, subject_id, {slot_sql()} AS slot
+            FROM (SELECT DISTINCT study_id, subject_id FROM staged)) p USING (study_id, subject_id)
     """)
-    con.execute(f"""
-        CREATE TABLE known AS
-        SELECT DISTINCT event_id, {content_sql(event_type)} AS content
-        FROM stored SEMI JOIN staged USING (event_id)
-    """)
+    slots = [slot for (slot,) in con.execute("SELECT DISTINCT slot FROM incoming").fetchall()]
+    con.register("known", ledger.known(slots) if slots else ids.SCHEMA.empty_table())
+    con.register("redacted", pa.table({"event_id": pa.array(sorted(ledger.redactions), pa.string())}))
     con.execute("""
+        CREATE TABLE held AS SELECT DISTINCT id, content FROM known SEMI JOIN incoming USING (id);
         CREATE TABLE verdict AS
-        SELECT i.*,
-               i.copy > 1 OR EXISTS (
-                   FROM known k WHERE k.event_id = i.event_id AND k.content = i.content
-               ) AS already,
-               EXISTS (FROM known k WHERE k.event_id = i.event_id) AS id_known
+        SELECT i.source_row, i.event_id,
+               row_number() OVER (PARTITION BY i.id, i.content ORDER BY i.source_row) > 1
+               OR (i.id, i.content) IN (SELECT (id, content) FROM held) AS already,
+               i.id IN (SELECT id FROM held) AS id_known,
+               i.event_id IN (SELECT event_id FROM redacted) AS redacted
         FROM incoming i
     """)
     counts = engine.one_row(
         con,
         """
-        SELECT count(*) FILTER (NOT already AND NOT id_known), count(*) FILTER (already),
-               count(*) FILTER (NOT already AND id_known)
+        SELECT count(*) FILTER (NOT redacted AND NOT already AND NOT id_known),
+               count(*) FILTER (NOT redacted AND already),
+               count(*) FILTER (NOT redacted AND NOT already AND id_known),
+               count(*) FILTER (redacted)
         FROM verdict
     """,
     )
+    if counts[0] == rows.num_rows:
+        return Admitted(rows, *counts)
     new = con.sql(
-        "SELECT s.* FROM staged s SEMI JOIN (FROM verdict WHERE NOT already) v"
+        "SELECT s.* FROM staged s SEMI JOIN (FROM verdict WHERE NOT already AND NOT redacted) v"
         " USING (source_row, event_id) ORDER BY s.source_row"
     ).to_arrow_table()
     return Admitted(new.cast(rows.schema), *counts)

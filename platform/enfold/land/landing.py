@@ -14,7 +14,7 @@ from enfold.land.mapping import Mapping
 from enfold.land.readers import ROW, Source
 from enfold.land.stage import Staged, stage
 from enfold.ledger import storage
-from enfold.ledger.ledger import Ledger
+from enfold.ledger.ledger import Draft, Ledger
 
 
 @dataclass
@@ -31,6 +31,7 @@ class Report:
     landed: int = 0
     already: int = 0
     conflicting: int = 0
+    redacted: int = 0
     position: int | None = None
     refusals: list[dict[str, Any]] = field(default_factory=list)
     queries: list[dict[str, Any]] = field(default_factory=list)
@@ -38,7 +39,7 @@ class Report:
     def check(self) -> None:
         """Raise if a row or an event is unaccounted for."""
         rows = self.mapped + sum(self.ignored.values()) + self.refused
-        events = self.landed + self.already + self.conflicting
+        events = self.landed + self.already + self.conflicting + self.redacted
         if rows != self.rows or events != self.events:
             msg = f"{self.source}: {self.rows} rows, {rows} accounted for; {self.events} events, {events} accounted for"
             raise EnfoldError(msg, remedy="Nothing was landed; this is a defect of enfold.")
@@ -80,18 +81,19 @@ def land(
         msg = f"{source.name}: {len(bad)} of {report.rows} records would be refused"
         raise FindingsError(msg, remedy="Nothing was landed (--strict). " + first_refusal(report))
 
-    def admission(ledger: Ledger) -> tuple[dict[str, pa.Table], dict[str, Any]]:
-        report.landed = report.already = report.conflicting = 0
+    def admission(ledger: Ledger) -> Draft:
+        report.landed = report.already = report.conflicting = report.redacted = 0
         batches = {}
         for event_type, rows in staged.events.items():
-            got = admit.admit(ledger, event_type, rows)
+            got = admit.admit(ledger, rows)
             report.landed += got.landed
             report.already += got.already
             report.conflicting += got.conflicting
+            report.redacted += got.redacted
             batches[event_type] = got.new
         report.check()
         counts = {k: v for k, v in asdict(report).items() if k not in {"refusals", "queries", "position", "source"}}
-        return batches, {"reconciliation": counts, "suites": suites, "queries": queries}
+        return Draft(batches, {"reconciliation": counts, "suites": suites, "queries": queries})
 
     ledger = Ledger(study / "ledger")
     if dry_run:

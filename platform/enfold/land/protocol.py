@@ -1,14 +1,11 @@
 """Landing the study file: it is a commit, so the protocol has a history."""
 
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
 
 from enfold import study
 from enfold.errors import UsageError
 from enfold.ledger.commits import Commit
-from enfold.ledger.ledger import Ledger
+from enfold.ledger.ledger import Draft, Ledger
 from enfold.ledger.storage import sha256
 
 
@@ -21,14 +18,14 @@ def land_study(folder: Path, path: Path, *, author: str, reason: str) -> Commit 
     text = path.read_text("utf-8")
     parsed = study.parse(text)
 
-    def admission(ledger: Ledger) -> tuple[dict[str, pa.Table], dict[str, Any]]:
-        landed = [c.details["record"] for c in ledger.commits if c.kind == "study"]
-        if landed and landed[-1]["study_id"] != parsed.id:
-            msg = f"study.toml: [study] `id` is not that of this ledger ({landed[-1]['study_id']})"
+    def admission(ledger: Ledger) -> Draft:
+        landed = next((c.details["record"] for c in ledger.commits.of_kind("study")), None)
+        if landed and landed["study_id"] != parsed.id:
+            msg = f"study.toml: [study] `id` is not that of this ledger ({landed['study_id']})"
             raise UsageError(msg, remedy="One study, one ledger: create another study folder.")
-        if landed and landed[-1]["text"] == text:
-            return {}, {}
-        return {}, {"record": {"study_id": parsed.id, "text": text}}
+        if landed and landed["text"] == text:
+            return Draft()
+        return Draft(details={"record": {"study_id": parsed.id, "text": text}})
 
     return Ledger(folder / "ledger").append(
         admission,

@@ -12,6 +12,8 @@ from enfold.land import check
 from enfold.land.mapping import ENVELOPE_TARGETS, Mapping, Rule, literal, quote, target_sql
 from enfold.land.readers import ROW, Source
 from enfold.ledger import engine
+from enfold.ledger.canonical import content_sql
+from enfold.ledger.segments import CONTENT
 
 NAMESPACE = "6f0b1c5e-3d0a-5a52-9d57-6c1f7b8a2e11"  # enfold's own, for UUIDv5 event ids
 
@@ -39,7 +41,7 @@ def stage(source: Source, mapping: Mapping, study_id: str, system: str | None) -
     if missing:
         msg = f"{source.name}: no column {', '.join(missing)}, which mapping {mapping.name} needs"
         raise UsageError(msg, remedy="Export the file with these columns, or extend the mapping.")
-    con = engine.connect(threads=2)
+    con = engine.connect(threads=engine.cores())
     con.register("source", source.rows)
     staged = Staged(source, mapping)
     _classify(con, staged)
@@ -154,38 +156,38 @@ def _typed(con: duckdb.DuckDBPyConnection, rule: Rule, name: str, source: Source
             columns.append(ROW)
         else:
             columns.append(f"{check.typed(f)} AS {quote(f.name)}")
-    table = con.sql(
-        f"SELECT {', '.join(columns)} FROM {name} ANTI JOIN bad USING ({ROW}) ORDER BY {ROW}"
-    ).to_arrow_table()
-    return _change_ids(table, rule.emits).cast(schema.event_arrow(rule.emits))
+    shown = [f.name for f in [*schema.envelope().fields, *schema.events()[rule.emits].fields]]
+    filled = {*rule.fields, "study_id", "source_system", "occasion_id", "schema_version"}
+    table = con.sql(f"""
+        SELECT {", ".join(map(quote, shown))}, {content_sql(rule.emits, filled=filled)} AS content
+        FROM (SELECT {", ".join(columns)} FROM {name} ANTI JOIN bad USING ({ROW}))
+        ORDER BY {ROW}
+    """).to_arrow_table()
+    return _change_ids(table).cast(schema.event_arrow(rule.emits).append(CONTENT))
 
 
-def _change_ids(table: pa.Table, event_type: str) -> pa.Table:
+def _change_ids(table: pa.Table) -> pa.Table:
     """Give corrections and retractions without an id theirs: UUIDv5 over target and content."""
-    if table.column("event_id").null_count == 0:
+    ids = table.column("event_id")
+    if ids.null_count == 0:
         return table
     import uuid
 
-    from enfold.ledger.canonical import content_digest
-
-    ids = table.column("event_id").to_pylist()
-    for place, row in enumerate(table.to_pylist()):
-        if ids[place] is None:
-            target = row["retracts"] or " ".join(row["supersedes"])
-            name = f"{target}|{content_digest(event_type, row)}"
-            ids[place] = str(uuid.uuid5(uuid.UUID(NAMESPACE), name))
+    named = zip(*(table.column(c).to_pylist() for c in ("event_id", "retracts", "supersedes", "content")), strict=True)
+    made = [
+        i if i is not None else str(uuid.uuid5(uuid.UUID(NAMESPACE), f"{retracts or ' '.join(supersedes)}|{content}"))
+        for i, retracts, supersedes, content in named
+    ]
     at = table.schema.get_field_index("event_id")
-    return table.set_column(at, table.schema.field(at), pa.array(ids, pa.string()))
+    return table.set_column(at, table.schema.field(at), pa.array(made, pa.string()))
 
 
 def _refuse_ambiguous_keys(con: duckdb.DuckDBPyConnection, staged: Staged) -> None:
-    from enfold.ledger.canonical import content_sql
-
-    for event_type, rows in staged.events.items():
+    for rows in staged.events.values():
         con.register("landed", rows)
         clash = con.execute(f"""
             SELECT event_id, list_sort(list({ROW})) AS rows FROM landed GROUP BY event_id
-            HAVING count(DISTINCT {content_sql(event_type)}) > 1 ORDER BY event_id
+            HAVING count(*) > 1 AND count(DISTINCT content) > 1 ORDER BY event_id
         """).fetchall()
         con.unregister("landed")
         if clash:

@@ -1,14 +1,19 @@
 """The one canonical form of an event, as SQL: what equality, ids and digests are computed on.
 
-Every field becomes its length in octets, a colon and its text; an absent field becomes `~`. So
-no two different rows share a form: (a, null, b) differs from (a, b), and 'ab','c' from 'a','bc'.
-Numbers lose trailing zeros, instants become microseconds since 1970 in UTC, lists keep their
-(sorted) order. Order of fields is schema order.
+Every field that holds something becomes its name, `=`, its length in octets, `:` and its text; an
+absent field is left out. So no two different rows share a form: names tell (a, null, b) from
+(a, b), lengths tell 'ab','c' from 'a','bc'; and a schema that gains an optional field leaves every
+older digest as it was. Numbers lose trailing zeros, instants become microseconds since 1970 in UTC,
+lists keep their (sorted) order. Order of fields is schema order.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
+
+import pyarrow as pa
 
 from enfold import schema
 from enfold.schema import Field
@@ -26,36 +31,69 @@ def form(fields: Iterable[Field], alias: str = "") -> str:
     parts = []
     for f in fields:
         text = _TEXT.get(f.kind, "CAST({c} AS VARCHAR)").format(c=f'{dot}"{f.name}"')
-        parts.append(f"coalesce(strlen({text}) || ':' || {text}, '~')")
+        parts.append(f"coalesce('{f.name}=' || strlen({text}) || ':' || {text}, '')")
     return " || ".join(parts) if parts else "''"
 
 
-def content_fields(event_type: str) -> list[Field]:
+@dataclass(frozen=True)
+class Shape:
+    """Envelope and body fields of one event type, as some version of the schemas has them."""
+
+    event_type: str
+    envelope: tuple[Field, ...]
+    body: tuple[Field, ...]
+
+    @property
+    def content(self) -> tuple[Field, ...]:
+        """The fields that make up the content of an event, in canonical order."""
+        return (*(f for f in self.envelope if f.content), *self.body)
+
+
+@cache
+def shape(event_type: str) -> Shape:
+    """Return the fields of an event type by the schemas in force."""
+    return Shape(event_type, schema.envelope().fields, schema.events()[event_type].fields)
+
+
+def content_fields(event_type: str) -> tuple[Field, ...]:
     """Return the fields that make up the content of an event, in canonical order."""
-    return [f for f in schema.envelope().fields if f.content] + list(schema.events()[event_type].fields)
+    return shape(event_type).content
 
 
-def content_sql(event_type: str, alias: str = "") -> str:
-    """Return the SQL expression of an event's content digest: type, content fields, SHA-256."""
-    return f"sha256('{_piece(event_type)}' || {form(content_fields(event_type), alias)})"
+def content_sql(of: str | Shape, alias: str = "", filled: Container[str] | None = None) -> str:
+    """Return the SQL expression of an event's content digest: type, content fields, SHA-256.
+
+    Args:
+        of: event type, or its fields as some version of the schemas has them.
+        alias: table to read from.
+        filled: columns that hold anything at all; others add nothing and are not even asked.
+    """
+    of = shape(of) if isinstance(of, str) else of
+    return f"sha256('{_piece(of.event_type)}' || {form(_only(of.content, filled), alias)})"
 
 
-def commitment_sql(event_type: str, alias: str = "") -> str:
-    """Return the salted commitment to the body: hides the body, yet proves it."""
-    dot = f"{alias}." if alias else ""
-    return f"sha256('body:' || hex({dot}salt) || {form(schema.events()[event_type].fields, alias)})"
+def leaf_sql(of: Shape, filled: Container[str] | None = None) -> str:
+    """Return the Merkle leaf of one event: SHA-256 over its salt, type, envelope and body.
+
+    The salt makes the leaf a commitment: it proves the event to whoever has it, and tells nothing to
+    whoever has the leaf alone, as after a redaction.
+    """
+    return (
+        f"sha256('leaf:' || hex(salt) || '{_piece(of.event_type)}' || {form(_only((*of.envelope, *of.body), filled))})"
+    )
 
 
-def leaf_sql(event_type: str, alias: str = "") -> str:
-    """Return the Merkle leaf of one event: type, envelope and the commitment to its body."""
-    envelope = form(schema.envelope().fields, alias)
-    return f"sha256('leaf:{_piece(event_type)}' || {envelope} || {commitment_sql(event_type, alias)})"
+def filled(rows: pa.Table) -> set[str]:
+    """Return the names of the columns that hold anything but null."""
+    return {n for n in rows.column_names if rows.column(n).null_count < rows.num_rows}
+
+
+def _only(fields: tuple[Field, ...], names: Container[str] | None) -> list[Field]:
+    return [f for f in fields if names is None or f.name in names]
 
 
 def canonical_text(kind: str, value: object) -> str:
     """Return the canonical form of one value, in Python; the SQL above must agree with it."""
-    if value is None:
-        return "~"
     if kind == "number":
         # 9 places, as the schema holds; then without trailing zeros
         text = f"{Decimal(str(value)):.9f}".rstrip("0").rstrip(".")
@@ -73,7 +111,11 @@ def canonical_text(kind: str, value: object) -> str:
 
 def content_digest(event_type: str, row: dict[str, object]) -> str:
     """Return the content digest of one event given as a dict; absent keys are null."""
-    body = "".join(canonical_text(f.kind, row.get(f.name)) for f in content_fields(event_type))
+    body = "".join(
+        f"{f.name}={canonical_text(f.kind, row[f.name])}"
+        for f in content_fields(event_type)
+        if row.get(f.name) is not None
+    )
     return hashlib.sha256((_piece(event_type) + body).encode()).hexdigest()
 
 

@@ -1,29 +1,34 @@
 """Commits: the chain of what was landed, by whom, when and why.
 
-`commits/000000000042.json` holds one commit and its own SHA-256; `previous` is the hash of the
-commit before it, so that changing any commit changes every later hash. Which segment files hold
-a commit's rows stands apart, in `manifest/`, so that packing and redaction leave the chain alone.
+`commits/000000000042.json` has three lines:
+
+1. the record: one JSON object that starts with `position`, `previous` and `kind`; the commit's hash
+   is the SHA-256 of this line, and `previous` is the hash of the commit before it, so that changing
+   any record changes every later hash;
+2. the placement: the record's hash, and which segment files hold the rows. It stands outside the
+   chain, because packing and redaction move rows (placement.py);
+3. the SHA-256 of the two lines before.
 """
 
 import json
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 from enfold.errors import IntegrityError
-from enfold.ledger import storage
+from enfold.ledger.storage import sha256
 
 FORMAT = 1
 
 
 @dataclass(frozen=True)
 class Commit:
-    """One entry of the ledger; `hash` covers all other fields."""
+    """One entry of the ledger; `hash` covers all fields before it."""
 
     position: int
     previous: str | None
-    committed_at: str
     kind: str
+    committed_at: str
     author: str
     reason: str
     root: str
@@ -37,46 +42,104 @@ class Commit:
 
 @dataclass(frozen=True)
 class Segment:
-    """One segment file: which rows it holds and the digest that it must have."""
+    """One segment file: which rows it holds and the digests that it must have."""
 
     path: str
     sha256: str
     event_type: str
+    schemas: str  # digest of the schema bundle that its columns follow
     rows: int
     slot_from: int
     slot_until: int
     first_position: int
     last_position: int
+    blocks: tuple[str, ...] = ()  # of each 64 KiB, if there is more than one
 
 
-def seal(body: dict[str, Any]) -> bytes:
-    """Return `body` as JSON with its own SHA-256 in `sha256`; the digest covers the rest."""
-    return _json({**body, "sha256": storage.sha256(_json(body))})
+@dataclass(frozen=True)
+class Stored:
+    """One commit file, its seal checked; the record is parsed when asked for."""
+
+    record: bytes
+    placement: bytes
+    hash: str
+
+    @cached_property
+    def commit(self) -> Commit:
+        """The record."""
+        return Commit(**json.loads(self.record), hash=self.hash)
+
+    @cached_property
+    def segments(self) -> list[Segment]:
+        """The segments that held the rows when the commit was made."""
+        return [segment(s) for s in json.loads(self.placement)["segments"]]
+
+    def is_kind(self, kind: str) -> bool:
+        """Whether the commit is of `kind`, without parsing it."""
+        return f',"kind":{json.dumps(kind)},'.encode() in self.record[:160]
+
+    def follows(self, position: int, previous: str | None) -> bool:
+        """Whether the record stands at `position` after the commit with hash `previous`."""
+        return self.record.startswith(f'{{"position":{position},"previous":{json.dumps(previous)},'.encode())
 
 
-def unseal(data: bytes, name: str) -> dict[str, Any]:
-    """Return the sealed JSON object, digest checked and taken off.
+def segment(found: dict[str, Any]) -> Segment:
+    """Return a segment from its JSON object."""
+    return Segment(**{**found, "blocks": tuple(found.get("blocks", ()))})
+
+
+def file_bytes(commit: Commit, segments: list[Segment]) -> tuple[str, bytes]:
+    """Return the commit's hash and the bytes of its file."""
+    record = to_json({k: v for k, v in asdict(commit).items() if k != "hash"})
+    hash_ = sha256(record)
+    return hash_, seal(record, to_json({"hash": hash_, "segments": [asdict(s) for s in segments]}))
+
+
+def parse(data: bytes, name: str) -> Stored:
+    """Return a commit from its file's bytes.
 
     Raises:
-        IntegrityError: the bytes are not sealed JSON or the digest differs.
+        IntegrityError: the bytes are not what was written; says between which octets.
     """
-    try:
-        body = json.loads(data)
-        digest = body.pop("sha256")
-    except (ValueError, KeyError, AttributeError):
-        msg = f"{name}: not a sealed ledger file (damaged at or before octet {len(data)})"
-        raise IntegrityError(msg, remedy="Restore it from a backup of the ledger.") from None
-    if storage.sha256(_json(body)) != digest or seal(body) != data:
-        msg = f"{name}: its SHA-256 does not match its content; damaged or altered"
-        raise IntegrityError(msg, remedy="Restore it from a backup of the ledger.")
-    return dict(body)
+    record, placement = unseal(data, name)
+    hash_ = sha256(record)
+    if not placement.startswith(f'{{"hash":"{hash_}",'.encode()):
+        raise damaged(name, f"between octets 0 and {len(record)}")
+    return Stored(record, placement, hash_)
 
 
-def commit_bytes(commit: Commit) -> tuple[str, bytes]:
-    """Return the commit's hash and the bytes of its file."""
-    body = {k: v for k, v in asdict(commit).items() if k != "hash"}
-    data = seal(body)
-    return json.loads(data)["sha256"], data
+def seal(*lines: bytes) -> bytes:
+    """Return lines and, on a line of its own, the SHA-256 over them."""
+    body = b"".join(line + b"\n" for line in lines)
+    return body + sha256(body).encode() + b"\n"
+
+
+def unseal(data: bytes, name: str) -> list[bytes]:
+    """Return the sealed lines, the digest checked and taken off.
+
+    Raises:
+        IntegrityError: empty, torn or altered.
+    """
+    body, digest = data[:-65], data[-65:]
+    if len(data) < 67 or digest != sha256(body).encode() + b"\n" or not body.endswith(b"\n"):
+        end = data.rfind(b"\n", 0, -1) + 1
+        where = f"at octet {len(data)}, where it ends too early" if len(data) - end != 65 else _part(data)
+        raise damaged(name, where)
+    return body[:-1].split(b"\n")
+
+
+def _part(data: bytes) -> str:
+    """Say which line is damaged where that can be told: the second holds the hash of the first."""
+    lines = data[:-65].split(b"\n")
+    if len(lines) == 3 and sha256(lines[0]).encode() not in lines[1]:
+        return f"between octets 0 and {len(lines[0])}"
+    return f"between octets {len(lines[0])} and {len(data)}"
+
+
+def damaged(name: str, where: str) -> IntegrityError:
+    """Return the error for a ledger file that is not what was written."""
+    msg = f"{name}: its SHA-256 does not match its content; damaged or altered {where}"
+    return IntegrityError(msg, remedy="Restore it from a backup of the ledger.")
 
 
 def commit_name(position: int) -> str:
@@ -84,41 +147,6 @@ def commit_name(position: int) -> str:
     return f"{position:012d}.json"
 
 
-def manifest_name(position: int, commit_hash: str) -> str:
-    """Return the file name of the manifest of one commit; its hash keeps two writers apart."""
-    return f"{position:012d}-{commit_hash[:16]}.json"
-
-
-def read_chain(ledger: Path) -> list[Commit]:
-    """Return all commits in order, each seal and every link of the chain checked."""
-    folder = ledger / "commits"
-    names = sorted(p.name for p in folder.glob("*.json"))
-    chain: list[Commit] = []
-    for place, name in enumerate(names, start=1):
-        if name != commit_name(place):
-            msg = f"commits/{commit_name(place)}: missing, though commits/{name} exists"
-            raise IntegrityError(msg, remedy="Restore it from a backup of the ledger.")
-        data = (folder / name).read_bytes()
-        body = unseal(data, f"commits/{name}")
-        commit = Commit(**body, hash=json.loads(data)["sha256"])
-        previous = chain[-1].hash if chain else None
-        if commit.position != place or commit.previous != previous:
-            msg = f"commits/{name}: does not follow the commit before it; the chain is broken"
-            raise IntegrityError(msg, remedy="Restore the ledger from a backup.")
-        chain.append(commit)
-    return chain
-
-
-def read_manifest(ledger: Path, commit: Commit) -> list[Segment]:
-    """Return the segments that hold the rows of `commit`."""
-    name = manifest_name(commit.position, commit.hash)
-    path = ledger / "manifest" / name
-    if not path.exists():
-        msg = f"manifest/{name}: the file is missing"
-        raise IntegrityError(msg, remedy="Restore it from a backup of the ledger.")
-    body = unseal(path.read_bytes(), f"manifest/{name}")
-    return [Segment(**s) for s in body["segments"]]
-
-
-def _json(body: dict[str, Any]) -> bytes:
-    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+def to_json(body: dict[str, Any]) -> bytes:
+    """Return `body` as one line of JSON, keys in the order given."""
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()

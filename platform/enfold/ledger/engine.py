@@ -1,5 +1,6 @@
 """One way to open DuckDB: in memory, UTC, one thread unless asked, no access to the outside."""
 
+import os
 from typing import Any
 
 import duckdb
@@ -13,6 +14,11 @@ def connect(threads: int = 1) -> duckdb.DuckDBPyConnection:
     con.execute("SET enable_external_access = false")
     con.execute("SET preserve_insertion_order = false")
     return con
+
+
+def cores() -> int:
+    """Return how many threads one command may use; a shard's worker uses one."""
+    return max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
 
 
 def one_row(con: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:

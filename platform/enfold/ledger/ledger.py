@@ -4,20 +4,37 @@ import contextlib
 import datetime as dt
 import json
 import secrets
-from collections.abc import Callable
-from dataclasses import replace
-from functools import cached_property
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from enfold.errors import BusyError, UsageError
-from enfold.ledger import commits, segments, storage
+from enfold import schema
+from enfold.errors import BusyError, IntegrityError, UsageError
+from enfold.ledger import canonical, commits, engine, ids, placement, segments, storage, upcast
+from enfold.ledger.chain import Chain
 from enfold.ledger.commits import Commit, Segment
+from enfold.ledger.placement import Generation
 from enfold.shipped import shipped
 
 ATTEMPTS = 50
+
+
+@dataclass
+class Draft:
+    """What admission wants to append: events by type, and details for the commit's record."""
+
+    batches: dict[str, pa.Table] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def says_something(self) -> bool:
+        """Whether there is anything to commit: events, or a record of another kind."""
+        return bool(self.details.get("record")) or any(t.num_rows for t in self.batches.values())
 
 
 class Ledger:
@@ -28,13 +45,26 @@ class Ledger:
         if not (path / "commits").is_dir():
             msg = f"{path}: no ledger here"
             raise UsageError(msg, remedy="Create the study first: enfold init STUDY")
-        self.commits = commits.read_chain(path)
+        upcast.check_steps()
+        self._tail: tuple[int, int, pa.Table] = (0, 0, ids.SCHEMA.empty_table())  # after, up to, entries
+        self.commits = Chain(path / "commits")
+        self._forget(placement.newest(path, self.commits))
 
     @classmethod
     def create(cls, path: Path) -> "Ledger":
         """Create an empty ledger folder and open it."""
-        (path / "commits").mkdir(parents=True)
+        storage.make_folder(path / "commits")
         return cls(path)
+
+    def refresh(self) -> None:
+        """See what was committed and moved since."""
+        self.commits.refresh()
+        self._forget(placement.newest(self.path, self.commits))
+
+    def _forget(self, generation: Generation) -> None:
+        self.generation = generation
+        for name in ("segments", "redactions", "hidden"):
+            self.__dict__.pop(name, None)
 
     @property
     def head(self) -> Commit | None:
@@ -49,36 +79,90 @@ class Ledger:
     @cached_property
     def segments(self) -> list[Segment]:
         """Every segment in force, in order of position."""
-        return [s for c in self.commits for s in commits.read_manifest(self.path, c)]
+        return [*self.generation.segments, *self.placed_after(self.generation.upto)]
+
+    @cached_property
+    def redactions(self) -> dict[str, int]:
+        """Position of the redaction by the id of every event redacted."""
+        return {
+            e["event_id"]: c.position for c in self.commits.of_kind("redaction") for e in c.details["record"]["events"]
+        }
+
+    @cached_property
+    def hidden(self) -> frozenset[str]:
+        """Redacted events whose rows are still in a segment: the redaction was interrupted."""
+        return frozenset(self.redactions) - {r.event_id for r in self.generation.redacted}
+
+    def placed_after(self, position: int) -> list[Segment]:
+        """Return the segments of the commits after a position, as those commits placed them."""
+        return [s for c in self.commits.stored[max(position, self.generation.upto) :] for s in c.segments]
 
     def read(
         self,
         event_type: str,
         *,
         upto: int | None = None,
+        after: int = 0,
         slots: tuple[int, int] | None = None,
     ) -> pa.Table:
         """Return the events of one type up to a position, each file verified before it is opened.
 
-        Shape: envelope, body, `slot`, `position`, `salt`; one row per landed event version.
+        Shape: envelope, body, `slot`, `position`, `salt`, and `content`: the content digest of rows
+        that were landed in an older shape, else null. One row per landed event version.
         """
         upto = self.position if upto is None else upto
-        parts = []
-        for s in self.segments:
-            if s.event_type != event_type or s.first_position > upto:
+        try:
+            return self._read(event_type, upto, after, slots)
+        except IntegrityError:
+            newest = placement.newest(self.path, self.commits)
+            if newest.number == self.generation.number:
+                raise
+            self._forget(newest)  # rows moved while we read; where they are now is known
+            return self._read(event_type, upto, after, slots)
+
+    def _read(self, event_type: str, upto: int, after: int, slots: tuple[int, int] | None) -> pa.Table:
+        shape = _with_content(segments.stored_schema(event_type))
+        parts = [shape.empty_table()]
+        if after >= upto:
+            return parts[0]
+        found = self.segments if after < self.generation.upto else self.placed_after(after)
+        for s in found:
+            if s.event_type != event_type or s.first_position > upto or s.last_position <= after:
                 continue
             if slots and (s.slot_until <= slots[0] or s.slot_from >= slots[1]):
                 continue
-            data = storage.read_verified(self.path / s.path, s.sha256)
-            parts.append(segments.decode(data, slots))
-        if not parts:
-            return segments.stored_schema(event_type).empty_table()
-        table = pa.concat_tables(parts)
-        if any(s.last_position > upto for s in self.segments):
-            import pyarrow.compute as pc
+            data = storage.read_verified(self.path / s.path, s.sha256, s.blocks)
+            rows = self._current(segments.decode(data, slots), s)
+            if s.last_position > upto or s.first_position <= after:
+                place = rows.column("position")
+                rows = rows.filter(pc.and_(pc.less_equal(place, upto), pc.greater(place, after)))
+            if self.hidden:
+                rows = rows.filter(pc.invert(pc.is_in(rows.column("event_id"), pa.array(sorted(self.hidden)))))
+            parts.append(rows)
+        return pa.concat_tables(parts)
 
-            table = table.filter(pc.less_equal(table.column("position"), upto))
-        return table
+    def _current(self, rows: pa.Table, s: Segment) -> pa.Table:
+        """Return the rows of a segment in today's shape, with the content digest of the landed one."""
+        stored = segments.stored_schema(s.event_type)
+        content = pa.nulls(rows.num_rows, pa.string())
+        if s.schemas != storage.sha256(schema_bundle()):
+            version = upcast.bundle_versions(self.bundle(s.schemas))[s.event_type]
+            if version != schema.events()[s.event_type].version:
+                con = engine.connect()
+                con.execute("SET preserve_insertion_order = true")
+                con.register("rows", rows)
+                digest = canonical.content_sql(self.shape(s))
+                content = con.sql(f"SELECT {digest} AS content FROM rows").to_arrow_table().column(0)
+            rows = upcast.to_current(rows, s.event_type, version, stored)
+        return rows.append_column(segments.CONTENT, content)
+
+    def bundle(self, digest: str) -> bytes:
+        """Return a stored schema bundle, verified."""
+        return storage.read_verified(self.path / "schemas" / f"{digest[:16]}.json", digest)
+
+    def shape(self, s: Segment) -> canonical.Shape:
+        """Return the shape that the rows of a segment were landed in."""
+        return upcast.bundle_shapes(self.bundle(s.schemas))[s.event_type]
 
     def study_text(self, upto: int | None = None) -> str:
         """Return the newest study file landed up to a position (default: all).
@@ -86,50 +170,73 @@ class Ledger:
         Raises:
             UsageError: none has been landed.
         """
-        for commit in reversed(self.commits[:upto]):
-            if commit.kind == "study":
-                return str(commit.details["record"]["text"])
+        for commit in self.commits.of_kind("study", upto):
+            return str(commit.details["record"]["text"])
         msg = "no study file has been landed up to this position"
         raise UsageError(msg, remedy="Land it: enfold land STUDY STUDY/study.toml")
 
+    def known(self, slots: Iterable[int]) -> pa.Table:
+        """Return the index entries (ledger/ids.py) of all stored events in these slots, at least."""
+        found = ids.ranges(self.path / "index", [s.hash for s in self.commits.stored])
+        after = found[-1].until if found else 0
+        blocks = {ids.block(s) for s in slots}
+        parts = [part for r in found for part in r.read(blocks)]
+        return pa.concat_tables([*parts, self._entries(after)])
+
+    def _entries(self, after: int) -> pa.Table:
+        """Return the index entries of all events after a position; what was read once is kept."""
+        since, upto, have = self._tail
+        if since != after:
+            since, upto, have = after, after, ids.SCHEMA.empty_table()
+        if upto < self.position:
+            new = [ids.entries(t, self.read(t, after=upto)) for t in schema.events()]
+            have = pa.concat_tables([have, *new])
+        self._tail = (since, self.position, have)
+        return have
+
     def append(
         self,
-        admit: Callable[["Ledger"], tuple[dict[str, pa.Table], dict[str, Any]]],
+        admit: Callable[["Ledger"], Draft],
         *,
         kind: str,
         author: str,
         reason: str,
-        sources: list[dict[str, Any]],
+        sources: list[dict[str, Any]] | None = None,
         now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> Commit | None:
         """Append one commit and return it; nothing to say is no commit.
 
-        `admit` is called with the ledger as it stands and returns the events to add, by type, and
-        details for the commit. If another writer got the position first, admission runs again on
-        top of what that writer added.
+        `admit` is called with the ledger as it stands. If another writer gets the position first all
+        the same (a file system without locks), admission runs again on top of what that one added.
 
         Raises:
             BusyError: other writers won every attempt.
         """
-        ledger = self
-        for _ in range(ATTEMPTS):
-            batches, details = admit(ledger)
-            batches = {t: rows for t, rows in sorted(batches.items()) if rows.num_rows}
-            if not batches and not details.get("record"):
-                return None
-            commit = ledger._write(batches, details, kind, author, reason, sources, now())
-            if commit is not None:
-                self.commits = Ledger(self.path).commits
-                self.__dict__.pop("segments", None)
-                return commit
-            ledger = Ledger(self.path)
+        with storage.writing(self.path) as unfinished:
+            self.refresh()
+            if unfinished:
+                self.heal()
+            for _ in range(ATTEMPTS):
+                draft = admit(self)
+                if not draft.says_something:
+                    return None
+                commit = self._write(draft, kind, author, reason, sources or [], now())
+                self.refresh()
+                if commit is not None:
+                    self._index()
+                    return commit
         msg = f"{self.path.parent.name}: other writers took {ATTEMPTS} positions in a row"
         raise BusyError(msg, remedy="Nothing was written; run the command again.")
 
+    def heal(self) -> None:
+        """Remove what writers that were killed left behind; call it with the lock held."""
+        named = {self.path / s.path for s in self.segments}
+        own = self.path / "segments"
+        storage.sweep(self.path, lambda p: p in named or own not in p.parents)
+
     def _write(
         self,
-        batches: dict[str, pa.Table],
-        details: dict[str, Any],
+        draft: Draft,
         kind: str,
         author: str,
         reason: str,
@@ -137,47 +244,57 @@ class Ledger:
         now: dt.datetime,
     ) -> Commit | None:
         position = self.position + 1
+        if self.head:  # a clock that was set back must not disorder recorded time
+            now = max(now, dt.datetime.fromisoformat(self.head.committed_at))
+        batches = {t: rows for t, rows in sorted(draft.batches.items()) if rows.num_rows}
         prepared = {t: segments.prepare(t, rows, position) for t, rows in batches.items()}
-        written = [self._write_segment(t, rows, position) for t, rows in prepared.items()]
-        draft = Commit(
+        fresh = [ids.entries(t, rows) for t, rows in prepared.items()] if self._tail[1] == self.position else None
+        prepared = {t: rows.select(segments.stored_schema(t).names) for t, rows in prepared.items()}
+        schemas = self._write_schemas()
+        written = [
+            self.write_segment(t, part, schemas) for t, rows in prepared.items() for part in segments.split(rows)
+        ]
+        record = Commit(
             position=position,
-            previous=self.head.hash if self.head else None,
-            committed_at=now.astimezone(dt.UTC).isoformat(timespec="microseconds"),
+            previous=self.commits.head,
             kind=kind,
+            committed_at=now.astimezone(dt.UTC).isoformat(timespec="microseconds"),
             author=author,
             reason=reason,
-            root=segments.content_root(prepared),
+            root=segments.content_root(((canonical.shape(t), r) for t, r in prepared.items()), position),
             rows={t: rows.num_rows for t, rows in prepared.items()},
-            schemas=self._write_schemas(),
+            schemas=schemas,
             sources=sources,
-            details=details,
+            details=draft.details,
         )
-        hash_, data = commits.commit_bytes(draft)
-        manifest = self.path / "manifest" / commits.manifest_name(position, hash_)
-        storage.create(manifest, commits.seal({"segments": [vars(s) for s in written]}))
+        hash_, data = commits.file_bytes(record, written)
         try:
             storage.create(self.path / "commits" / commits.commit_name(position), data)
         except FileExistsError:
-            manifest.unlink()
             for s in written:
-                (self.path / s.path).unlink()
+                storage.remove(self.path / s.path)
             return None
-        return replace(draft, hash=hash_)
+        if fresh is not None:
+            self._tail = (self._tail[0], position, pa.concat_tables([self._tail[2], *fresh]))
+        return Commit(**{**vars(record), "hash": hash_})
 
-    def _write_segment(self, event_type: str, rows: pa.Table, position: int) -> Segment:
-        data = segments.encode(event_type, rows)
-        name = f"segments/{event_type}/{position:012d}-{secrets.token_hex(4)}.parquet"
+    def write_segment(self, event_type: str, rows: pa.Table, schemas: str) -> Segment:
+        """Write sorted rows as one segment file and return where it is and what it holds."""
+        data = segments.encode(rows)
+        slots, places = rows.column("slot"), pc.min_max(rows.column("position"))
+        name = f"segments/{event_type}/{places['max'].as_py():012d}-{secrets.token_hex(4)}.parquet"
         storage.create(self.path / name, data)
-        slots = rows.column("slot")
         return Segment(
             path=name,
             sha256=storage.sha256(data),
             event_type=event_type,
+            schemas=schemas,
             rows=rows.num_rows,
             slot_from=slots[0].as_py(),
             slot_until=slots[-1].as_py() + 1,
-            first_position=position,
-            last_position=position,
+            first_position=places["min"].as_py(),
+            last_position=places["max"].as_py(),
+            blocks=storage.block_digests(data) if len(data) > storage.BLOCK else (),
         )
 
     def _write_schemas(self) -> str:
@@ -190,7 +307,22 @@ class Ledger:
                 storage.create(path, data)
         return digest
 
+    def _index(self) -> None:
+        """Extend the id index when enough events stand outside of it."""
+        hashes = [s.hash for s in self.commits.stored]
+        folder = self.path / "index"
+        found = ids.ranges(folder, hashes)
+        after = found[-1].until if found else 0
+        tail = self.placed_after(after) if after >= self.generation.upto else self.segments
+        rows = sum(s.rows for s in tail if s.last_position > after)
+        if rows < ids.INDEX_AFTER and (
+            self.position - after < ids.INDEX_COMMITS or self.position < 4 * ids.INDEX_COMMITS
+        ):
+            return
+        ids.extend(folder, hashes, self._entries(after))
 
+
+@cache
 def schema_bundle() -> bytes:
     """Return all event and instrument schemas in force as one JSON document."""
     root = shipped("schemas")
@@ -200,3 +332,7 @@ def schema_bundle() -> bytes:
             if path.name.endswith(".toml"):
                 texts[f"{folder}/{path.name}"] = path.read_text("utf-8")
     return json.dumps(texts, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _with_content(stored: pa.Schema) -> pa.Schema:
+    return stored.append(segments.CONTENT)

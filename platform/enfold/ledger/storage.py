@@ -1,15 +1,26 @@
 """The little that the ledger asks of a store: whole files, created once, durable when we say so.
 
-Local files first; an object store with conditional put fits the same four functions.
+Local files first; an object store with conditional put fits the same few functions. Every system
+call that may fail stands here, so that faults can be injected in one place. A call that fails
+leaves at worst a file whose name starts with a dot: nothing reads those, and the next writer
+removes them.
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
-from enfold.errors import IntegrityError
+from enfold.errors import BusyError, DeniedError, IntegrityError, StorageError
+
+T = TypeVar("T")
+WAIT = 120.0  # seconds that a writer waits for another one
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def sha256(data: bytes) -> str:
@@ -22,58 +33,185 @@ def create(path: Path, data: bytes) -> None:
 
     Raises:
         FileExistsError: `path` exists already; it is left as it was.
+        StorageError, DeniedError: the system refused; `path` was not acknowledged.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.parent / f".{secrets.token_hex(8)}.tmp"
-    try:
-        with aside.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(aside, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            aside.unlink()
-    sync_folder(path.parent)
+    _place(path, data, os.link)
 
 
 def replace(path: Path, data: bytes) -> None:
     """Write `data` to `path` by atomic rename; for derived files that may be rebuilt."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.parent / f".{secrets.token_hex(8)}.tmp"
-    try:
-        with aside.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            aside.unlink()
-    sync_folder(path.parent)
+    _place(path, data, os.rename)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the folder's entries durable."""
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def read_verified(path: Path, digest: str) -> bytes:
-    """Return the bytes of `path` if their SHA-256 is `digest`.
+def read(path: Path) -> bytes:
+    """Return the bytes of `path`.
 
     Raises:
-        IntegrityError: the file is missing or its bytes differ.
+        FileNotFoundError: there is none.
+        StorageError, DeniedError: the system refused.
+    """
+    with _said(path):
+        fd = _again(os.open, path, os.O_RDONLY)
+        try:
+            parts = []
+            while part := _again(os.read, fd, 1 << 24):
+                parts.append(part)
+            return b"".join(parts)
+        finally:
+            os.close(fd)
+
+
+def read_verified(path: Path, digest: str, blocks: tuple[str, ...] = ()) -> bytes:
+    """Return the bytes of `path` if their SHA-256 is `digest`.
+
+    Args:
+        path: the file.
+        digest: SHA-256 of the whole.
+        blocks: of each 64 KiB the first 16 hex digits of its SHA-256; they tell where damage is.
+
+    Raises:
+        IntegrityError: the file is missing or its bytes differ; says between which octets.
     """
     try:
-        data = path.read_bytes()
+        data = read(path)
     except FileNotFoundError:
         msg = f"{path.name}: the file is missing"
         raise IntegrityError(msg, remedy="Restore it from a backup of the ledger.") from None
     if sha256(data) != digest:
-        msg = f"{path.name}: SHA-256 differs from the manifest's; the file was damaged or altered"
+        msg = f"{path.name}: its SHA-256 is not the one recorded; damaged or altered {_where(data, blocks)}"
         raise IntegrityError(msg, remedy="Restore it from a backup of the ledger.")
     return data
+
+
+BLOCK = 1 << 16
+
+
+def block_digests(data: bytes) -> tuple[str, ...]:
+    """Return the first 16 hex digits of the SHA-256 of each 64 KiB of `data`."""
+    return tuple(sha256(data[i : i + BLOCK])[:16] for i in range(0, len(data), BLOCK))
+
+
+def remove(path: Path) -> None:
+    """Remove `path` if it is there, durably."""
+    with _said(path):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)  # noqa: PTH108 - a system call by name, as the others
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the folder's entries durable."""
+    with _said(folder):
+        fd = _again(os.open, folder, os.O_RDONLY)
+        try:
+            _again(os.fsync, fd)
+        finally:
+            os.close(fd)
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[bool]:
+    """Hold the writers' lock of `folder`; yields whether the writer before did not finish.
+
+    The system frees the lock when its holder ends, however it ends. The lock spares writers lost
+    races; that of two writers one wins is the doing of `create`, with or without it.
+
+    Raises:
+        BusyError: another writer held it for two minutes.
+    """
+    import fcntl
+
+    with _said(folder):
+        make_folder(folder)
+        fd = _again(os.open, folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        until = time.monotonic() + WAIT
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    msg = f"{folder.parent.name}: another process has been writing for {WAIT:.0f} s"
+                    raise BusyError(msg, remedy="Nothing was written; run the command again.") from None
+                time.sleep(0.002 + secrets.randbelow(8) / 1000)
+        unfinished = os.fstat(fd).st_size > 0
+        with _said(folder):
+            _again(os.write, fd, b"writing\n")
+        yield unfinished
+        os.ftruncate(fd, 0)
+    finally:
+        os.close(fd)
+
+
+def sweep(folder: Path, keep: Callable[[Path], bool]) -> int:
+    """Remove what an interrupted writer left under `folder`: files aside, and those not to `keep`."""
+    gone = 0
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name != ".lock" and (path.name.endswith(".tmp") or not keep(path)):
+            path.unlink()
+            gone += 1
+    return gone
+
+
+def make_folder(folder: Path) -> None:
+    """Create `folder` and its parents, each entry durable."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    with contextlib.suppress(FileExistsError):
+        _again(os.mkdir, folder)
+    sync_folder(folder.parent)
+
+
+def _place(path: Path, data: bytes, publish: Callable[[Path, Path], None]) -> None:
+    with _said(path):
+        make_folder(path.parent)
+        aside = path.parent / f".{secrets.token_hex(8)}.tmp"
+        try:
+            fd = _again(os.open, aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            try:
+                rest = memoryview(data)
+                while rest:  # the system may take less than it was given
+                    rest = rest[_again(os.write, fd, rest) :]
+                _again(os.fsync, fd)
+            finally:
+                os.close(fd)
+            _again(publish, aside, path)
+        finally:
+            with contextlib.suppress(OSError):  # a file aside that stays is swept by the next writer
+                os.unlink(aside)  # noqa: PTH108
+        sync_folder(path.parent)
+
+
+def _again(call: Callable[..., T], *args: object) -> T:
+    """Call the system; an interrupted call is made again."""
+    while True:
+        try:
+            return call(*args)
+        except InterruptedError:
+            continue
+
+
+@contextlib.contextmanager
+def _said(path: Path) -> Iterator[None]:
+    """Turn what the system says into an error that names the file and what it means."""
+    try:
+        yield
+    except (FileExistsError, FileNotFoundError):
+        raise
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else type(error).__name__
+        msg = f"{path.name}: {reason}"
+        if error.errno in _REFUSED:
+            raise DeniedError(msg, remedy="Nothing was half-written; mend the permissions.") from None
+        remedy = "Nothing was half-written. Mend the disk, then run the command again: what landed is known by its ids."
+        raise StorageError(msg, remedy=remedy) from None
+
+
+def _where(data: bytes, blocks: tuple[str, ...]) -> str:
+    found = block_digests(data)
+    for n, (was, now) in enumerate(zip(blocks, found, strict=False)):
+        if was != now:
+            return f"between octets {n * BLOCK} and {min((n + 1) * BLOCK, len(data))}"
+    return f"at or before octet {len(data)}"

@@ -1,0 +1,141 @@
+"""What the ledger costs: `python tests/bench/ledger.py [events]`, part of `make bench`.
+
+Ratios in one run on one machine. The yardstick for landing is the least that any trustworthy store
+does: pyarrow reads the same Parquet file and writes it back with page checksums and a SHA-256.
+"""
+
+import datetime as dt
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from enfold import schema
+from enfold.land import gate, mapping, readers
+from enfold.land.landing import land
+from enfold.land.protocol import land_study
+from enfold.ledger import engine, storage
+from enfold.ledger.ledger import Draft, Ledger
+
+STUDY = 'plugins = []\n[study]\nid = "BENCH"\ntitle = "synthetic benchmark"\ntime_zone = "UTC"\n'
+
+
+def assessments(events: int, subjects: int, first: int = 0) -> pa.Table:
+    """Return synthetic SLEDAI-2K items as a source would send them, long form, in no order."""
+    con = engine.connect(threads=2)
+    items = ", ".join(f"'{c}'" for c in schema.instruments()["SLEDAI2K"].codes)
+    return con.sql(f"""
+        SELECT 'e' || (i + {first}) AS event_id, 'S' || lpad((hash(i) % {subjects})::VARCHAR, 6, '0') AS subject_id,
+               'o' || (i // 24) AS occasion_id, 'W' || (i % 13 * 4) AS visit_id,
+               strftime(DATE '2024-01-01' + (hash(i + 1) % 700)::INTEGER, '%Y-%m-%d') AS occurred,
+               'SLEDAI2K' AS instrument, [{items}][i % 24 + 1] AS item,
+               CASE WHEN hash(i + 2) % 7 = 0 THEN 'present' ELSE 'absent' END AS value_code
+        FROM range({events}) t(i)
+    """).to_arrow_table()
+
+
+def timed(what: Callable[[], object]) -> float:
+    """Return seconds."""
+    begin = time.perf_counter()
+    what()
+    return time.perf_counter() - begin
+
+
+def yardstick(source: Path, target: Path) -> None:
+    """Read a Parquet file and write it back with page checksums and SHA-256."""
+    pq.write_table(pq.read_table(source), target, compression="zstd", write_page_checksum=True)
+    storage.sha256(target.read_bytes())
+
+
+def landing(root: Path, events: int) -> dict[str, float]:
+    """Land `events` from one Parquet file; the suites of Great Expectations reported apart."""
+    source = root / "assessment.parquet"
+    pq.write_table(assessments(events, max(22, events // 400)), source)
+    study = root / "study"
+    Ledger.create(study / "ledger")
+    (root / "study.toml").write_text(STUDY, "utf-8")
+    land_study(study, root / "study.toml", author="bench", reason="bench")
+    base = min(timed(lambda: yardstick(source, root / "again.parquet")) for _ in range(3))
+    gates: list[float] = []
+    whole = gate.validate
+
+    def watched(event_type: str, rows: pa.Table) -> gate.Outcome:
+        begin = time.perf_counter()
+        outcome = whole(event_type, rows)
+        gates.append(time.perf_counter() - begin)
+        return outcome
+
+    gate.validate = watched
+    try:
+
+        def go() -> None:
+            found = readers.read(source)
+            native = mapping.native("assessment", found.rows.column_names)
+            report = land(study, found, native, study_id="BENCH", author="bench", reason="bench")
+            assert report.landed == events, report
+
+        total = timed(go)
+    finally:
+        gate.validate = whole
+    return {
+        "events": events, "pyarrow_seconds": base, "landing_seconds": total - sum(gates),
+        "ratio": (total - sum(gates)) / base, "great_expectations_seconds": sum(gates),
+    }  # fmt: skip
+
+
+def many_commits(root: Path, commits: int, events: int) -> dict[str, float]:
+    """Open a ledger of many commits, and land 100 events in it."""
+    study = root / "study"
+    ledger = Ledger.create(study / "ledger")
+    (root / "study.toml").write_text(STUDY, "utf-8")
+    land_study(study, root / "study.toml", author="bench", reason="bench")
+    arrow = schema.event_arrow("assessment")
+    size = events // commits
+    rows = assessments(events, 2_500)
+    for name in ("study_id", "schema_version"):
+        value = pa.array(["BENCH"] * events) if name == "study_id" else pa.array([1] * events, pa.int64())
+        rows = rows.append_column(name, value)
+    full = pa.table({f.name: rows[f.name] if f.name in rows.column_names else pa.nulls(events, f.type) for f in arrow})
+    full = full.cast(arrow)
+    at = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    begin = time.perf_counter()
+    for n in range(commits):
+        part = full.slice(n * size, size)
+        ledger.append(
+            lambda _, part=part: Draft({"assessment": part}), kind="landing", author="b", reason="b", now=lambda: at
+        )
+    made = time.perf_counter() - begin
+    opening = min(timed(lambda: Ledger(study / "ledger")) for _ in range(3))
+    gate.validate("assessment", full.slice(0, 10))  # starting up: import the suites' library once
+    times = []
+    for n in range(3):
+        source = readers.from_arrow(assessments(100, 22, first=10**9 + n * 100), "more")
+        native = mapping.native("assessment", source.rows.column_names)
+        times.append(timed(lambda s=source, m=native: land(study, s, m, study_id="BENCH", author="b", reason="b")))
+    return {
+        "commits": commits, "events": events, "seconds_per_commit": made / commits, "open_seconds": opening,
+        "land_100_seconds": sorted(times)[1],
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Measure and print."""
+    events = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    for measure, args in ((landing, (events,)), (many_commits, (max(10, events // 100), events))):
+        root = Path(tempfile.mkdtemp(prefix="enfold-bench-"))
+        try:
+            found = measure(root, *args)
+            print(measure.__name__, json.dumps({k: float(round(Decimal(v), 4)) for k, v in found.items()}))
+        finally:
+            shutil.rmtree(root)
+
+
+if __name__ == "__main__":
+    main()
