@@ -3,7 +3,8 @@
 A mutant is one declaration with one small change: a token of its SQL (comparison, arithmetic, logic, literal, aggregate,
 join, order), a node of its Python, or a default of its parameters. It is killed if a worked example fails or the
 rule raises. Left alone are tokens that feed words or citations only: lines with a string that holds a space, with
-`||`, or that gather event ids or `known_from` (the laws test those).
+`||`, or that gather event ids or `known_from` (the laws test those), and a CASE that chooses between such strings; and
+the width of a DECIMAL, for one digit more never changes a value that fits.
 
 Survivors stand in survivors.toml with the reason why they change nothing that matters; below 90 % killed in
 any declaration, or with a survivor that has no reason, the command fails.
@@ -19,7 +20,7 @@ import sys
 import time
 import tomllib
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from enfold import study
 from enfold.contract import Declaration, Derivation, SqlRule
@@ -40,7 +42,10 @@ from enfold.testing import examples as ex
 
 HERE = Path(__file__).parent
 PLUGINS = HERE.parents[1] / "plugins"
+PAGES = "*/src/*/*.md"
 LEAST = 90
+PORTION = 50  # mutants that one process judges before it reports
+STAMPED = ["parameter_digest", "code_hash"]  # columns in which a mutant always differs
 TOKEN = re.compile(
     r"--[^\n]*|'(?:[^']|'')*'|\$?[A-Za-z_][A-Za-z_0-9]*|[0-9]+(?:\.[0-9]+)?|<=|>=|<>|\|\||[-+*/<>=(),.\[\]{}:]|\s+|."
 )
@@ -55,29 +60,33 @@ FEEDS_WORDS = re.compile(r"\|\||flatten\(|list_concat\(|known_from|_ids\b")
 
 @dataclass(frozen=True)
 class Mutant:
-    """One changed declaration; `key` stays the same when lines move."""
+    """One small change, in every declaration that shares the rule; `key` stays the same when lines move."""
 
     key: str
     shown: str
-    declaration: Declaration
+    declarations: tuple[Declaration, ...]
 
 
-def mutants(declaration: Declaration) -> Iterator[Mutant]:
-    """Return every mutant of a declaration."""
+def mutants(declaration: Declaration, sharing: Sequence[Declaration] = ()) -> Iterator[Mutant]:
+    """Return every mutant of a declaration's rule, changed likewise in those `sharing` it, and of its parameters."""
     if isinstance(declaration.rule, SqlRule):
         for key, shown, text in sql_mutants(declaration.rule.text):
-            yield Mutant(
-                f"{declaration.id}:{key}", shown, replace(declaration, rule=replace(declaration.rule, text=text))
-            )
+            changed = tuple(replace(d, rule=replace(d.rule, text=text)) for d in (declaration, *sharing))  # type: ignore[type-var]
+            yield Mutant(f"{declaration.id}:{key}", shown, changed)
     else:
         for key, shown, rule in python_mutants(declaration.rule):
-            yield Mutant(f"{declaration.id}:{key}", shown, replace(declaration, rule=rule))
+            yield Mutant(f"{declaration.id}:{key}", shown, (replace(declaration, rule=rule),))
+    for d in (declaration, *sharing):
+        yield from _parameter_mutants(d)
+
+
+def _parameter_mutants(declaration: Declaration) -> Iterator[Mutant]:
     for field in fields(declaration.parameters):
         value = getattr(declaration.parameters, field.name)
         for other in _other_defaults(value):
             changed = replace(declaration.parameters, **{field.name: other})
             shown = f"parameter {field.name}: {value} -> {other}"
-            yield Mutant(f"{declaration.id}:{shown}", shown, replace(declaration, parameters=changed))
+            yield Mutant(f"{declaration.id}:{shown}", shown, (replace(declaration, parameters=changed),))
 
 
 def sql_mutants(text: str) -> Iterator[tuple[str, str, str]]:
@@ -92,6 +101,7 @@ def sql_mutants(text: str) -> Iterator[tuple[str, str, str]]:
         for start, token in zip(starts, tokens, strict=True)
         if token[0] == "'" and " " in token
     }
+    worded = _worded(tokens)
     seen: dict[str, int] = {}
     between = 0
     for n, token in enumerate(tokens):
@@ -99,7 +109,7 @@ def sql_mutants(text: str) -> Iterator[tuple[str, str, str]]:
         end = text.find("\n", starts[n])
         line = text[begin : end if end >= 0 else len(text)]
         between += (token == "BETWEEN") - (token == "AND" and between > 0)
-        if token.startswith("--") or token.isspace() or begin - 1 in spoken or FEEDS_WORDS.search(line):
+        if token.startswith("--") or token.isspace() or begin - 1 in spoken or FEEDS_WORDS.search(line) or n in worded:
             continue
         before = next((t for t in reversed(tokens[:n]) if not t.isspace()), "")
         after = next((t for t in tokens[n + 1 :] if not t.isspace()), "")
@@ -111,6 +121,26 @@ def sql_mutants(text: str) -> Iterator[tuple[str, str, str]]:
             key = hashlib.sha256(label.encode()).hexdigest()[:10] + f"-{seen[label]}"
             shown = f"line {text.count(chr(10), 0, starts[n]) + 1}: {token or '(nothing)'} -> {other or '(nothing)'} in: {line.strip()[:90]}"
             yield key, shown, text[: starts[n]] + other + text[starts[n] + len(token) :]
+
+
+def _worded(tokens: list[str]) -> set[int]:
+    """Return the places of tokens within a CASE that yields words, and of the widths of DECIMAL."""
+    out: set[int] = set()
+    cases: list[tuple[int, bool]] = []
+    for n, token in enumerate(tokens):
+        if token == "CASE":
+            cases.append((n, False))
+        elif token == "END" and cases:
+            begin, words = cases.pop()
+            if words:
+                out.update(range(begin, n + 1))
+                if cases:
+                    cases[-1] = (cases[-1][0], True)
+        elif token[0] == "'" and " " in token and cases:
+            cases[-1] = (cases[-1][0], True)
+        elif token == "DECIMAL":
+            out.update(range(n, n + tokens[n:].index(")")))
+    return out
 
 
 def _closes(tokens: list[str], n: int) -> bool:
@@ -138,10 +168,10 @@ def _other_tokens(token: str, before: str, after: str, *, in_between: bool) -> l
         return [""]
     if token in SWAP:
         return [] if token in "+-" and before in {"(", ",", "=", "<", ">", "THEN", "ELSE"} else SWAP[token]
-    if re.fullmatch("[0-9]+", token) and before not in {"(", "DECIMAL"} and after != ")":
+    if re.fullmatch("[0-9]+", token) and before != "(" and after != ")":
         return [str(int(token) + 1), str(int(token) - 1)]
     if re.fullmatch("[0-9]+", token):
-        return [str(int(token) + 1)] if before not in {"DECIMAL"} else []
+        return [str(int(token) + 1)]
     if token.startswith("'") and re.fullmatch(r"'[A-Za-z_0-9]+'", token):
         return ["'~" + token[1:]]
     return []
@@ -201,47 +231,30 @@ def _other_defaults(value: Any) -> list[Any]:
     return []
 
 
-@dataclass(frozen=True)
-class Group:
-    """Examples that share patients, endpoint and parameters, with what they need computed once."""
+@dataclass
+class Node:
+    """One declaration under one set of parameters, its own and those of all it reads, with the patients of every example
+    that needs it so, and what it gives for them unchanged."""
 
-    cases: tuple[tuple[str, ex.Example], ...]
-    state: dict[str, pa.Table]
-    tasks: tuple[Task, ...]
+    task: Task
     study: study.StudyFile
-    results: dict[str, pa.Table]
+    state: dict[str, pa.Table]
+    parents: tuple["Node", ...]
+    subjects: set[str]
+    cases: dict[str, ex.Example]
+    result: pa.Table
 
-    def survives(self, declaration: Declaration) -> bool:
-        """Whether every example still gives what it should with `declaration` in place of its original."""
-        results = dict(self.results)
-        changed: set[str] = set()
-        for task in self.tasks:
-            d = task.declaration
-            if d.id == declaration.id:
-                task = replace(
-                    task, offered=replace(task.offered, declaration=declaration), parameters=_set(task, declaration)
-                )
-            elif not changed & set(d.needs):
-                continue
-            try:
-                results[task.alias] = _computed(task, self, results)
-            except Exception:
-                return False
-            if results[task.alias].equals(self.results[task.alias]):
-                continue
-            changed.add(task.alias)
-        if not changed:
-            return True
-        endpoint = self.cases[0][1].endpoint
-        if endpoint not in changed:
-            return True
-        rows = results[endpoint].to_pylist()
-        mine: dict[str, list[dict[str, Any]]] = {}
-        for row in rows:
-            mine.setdefault(row["subject_id"], []).append(row)
-        return not any(
-            w for subject, case in self.cases for e in case.expected for w in ex._compare(e, mine.get(subject, []))
-        )
+    def computed(self, task: Task, subjects: set[str], changed: dict[int, dict[str, pa.Table]]) -> pa.Table:
+        """Return what `task` gives for the subjects, the results of `changed` nodes in place of the original ones."""
+        d = task.declaration
+        read = {name: _only(self.state[name], subjects) for name in (*d.reads, "subjects")}
+        results = {}
+        for parent in self.parents:
+            new = {s: rows for s, rows in changed.get(id(parent), {}).items() if s in subjects}
+            kept = _only(parent.result, subjects - set(new))
+            results[parent.task.alias] = pa.concat_tables([kept, *new.values()])
+        seen = ShardEvidence(d, read, results, self.study, self.study.data_cutoff)
+        return stamp(task, d.rule(seen, task.parameters), self.study.id, subjects)
 
 
 def _set(task: Task, declaration: Declaration) -> Any:
@@ -254,17 +267,6 @@ def _set(task: Task, declaration: Declaration) -> Any:
     return replace(declaration.parameters, **own)
 
 
-def _computed(task: Task, group: Any, results: dict[str, pa.Table]) -> pa.Table:
-    d = task.declaration
-    seen = ShardEvidence(d, group.state, results, group.study, group.study.data_cutoff)
-    return stamp(
-        task,
-        d.rule(seen, task.parameters),
-        group.study.id,
-        set(group.state["subjects"].column("subject_id").to_pylist()),
-    )
-
-
 @cache
 def everything() -> Discovery:
     """Return what the shipped plugins offer."""
@@ -272,27 +274,36 @@ def everything() -> Discovery:
 
 
 @cache
-def groups(pages: str = "*/src/*/*.md") -> tuple[Group, ...]:
-    """Return all worked examples of the pages, folded, with every unchanged result."""
-    out = []
-    for page in sorted(PLUGINS.glob(pages)):
-        cases = ex.examples(page.name, page.read_text("utf-8"))
-        for protocol in dict.fromkeys(c.protocol for c in cases):
-            members = [c for c in cases if c.protocol == protocol]
-            state = ex.folded(members)
-            named = [(f"{n:05d}", c) for n, c in enumerate(members)]
-            for settings in dict.fromkeys((c.endpoint, c.parameters) for c in members):
-                own = tuple(m for m in named if (m[1].endpoint, m[1].parameters) == settings)
-                out.append(_group(own, {k: _only(t, {s for s, _ in own}) for k, t in state.items()}))
-    return tuple(out)
+def nodes(pages: str) -> tuple[Node, ...]:
+    """Return all that the worked examples of the pages need, each after what it reads, with unchanged results."""
+    out: dict[tuple[Any, ...], Node] = {}
+    cases = [c for page in sorted(PLUGINS.glob(pages)) for c in ex.examples(page.name, page.read_text("utf-8"))]
+    for protocol in dict.fromkeys(c.protocol for c in cases):
+        members = [c for c in cases if c.protocol == protocol]
+        state = ex.folded(members)
+        named = {f"{n:05d}": c for n, c in enumerate(members)}
+        for settings in dict.fromkeys((c.endpoint, c.parameters) for c in members):
+            own = {s: c for s, c in named.items() if (c.endpoint, c.parameters) == settings}
+            keys: dict[str, tuple[Any, ...]] = {}
+            parsed, tasks = _planned(next(iter(own.values())))
+            for task in tasks:
+                d = task.declaration
+                parents = tuple(keys[n] for n in d.needs)
+                key = keys[task.alias] = (protocol, task.alias, task.digest, parents)
+                if key not in out:
+                    out[key] = Node(task, parsed, state, tuple(out[p] for p in parents), set(), {}, pa.table({}))
+                out[key].subjects.update(own)
+            out[keys[settings[0]]].cases.update(own)
+    for node in out.values():
+        node.result = node.computed(node.task, node.subjects, {})
+    return tuple(out.values())
 
 
 def _only(table: pa.Table, subjects: set[str]) -> pa.Table:
-    return table.filter(pa.compute.is_in(table.column("subject_id"), pa.array(sorted(subjects))))
+    return table.filter(pc.is_in(table.column("subject_id"), pa.array(sorted(subjects), pa.string())))
 
 
-def _group(cases: tuple[tuple[str, ex.Example], ...], state: dict[str, pa.Table]) -> Group:
-    case = cases[0][1]
+def _planned(case: ex.Example) -> tuple[study.StudyFile, list[Task]]:
     parsed = study.parse(ex.PROTOCOL + case.protocol)
     settings = tomllib.loads("\n".join(case.parameters.split("; ")), parse_float=Decimal)
     own = {k: v for k, v in settings.items() if not isinstance(v, dict)}
@@ -302,28 +313,100 @@ def _group(cases: tuple[tuple[str, ex.Example], ...], state: dict[str, pa.Table]
         derivations[case.endpoint] = own
     asked = () if derived else (study.Asked(case.endpoint, case.endpoint, None, own),)
     parsed = replace(parsed, derivations={**parsed.derivations, **derivations}, endpoints=asked)
-    tasks = tuple(plan(parsed, everything(), also=(case.endpoint,) if derived else ()))
-    group = Group(cases, state, tasks, parsed, {})
-    for task in tasks:
-        group.results[task.alias] = _computed(task, group, group.results)
-    return group
+    return parsed, plan(parsed, everything(), also=(case.endpoint,) if derived else ())
 
 
-def killed(mutant: Mutant, pages: str = "*/src/*/*.md") -> bool:
+def killed(mutant: Mutant, pages: str = PAGES) -> bool:
     """Whether some worked example notices the mutant; those of its own endpoint are asked first."""
-    own = mutant.declaration.id
-    reached = [g for g in groups(pages) if any(t.declaration.id == own for t in g.tasks)]
-    reached.sort(key=lambda g: (g.cases[0][1].endpoint != own, -len(g.cases)))
-    return any(not g.survives(mutant.declaration) for g in reached)
+    for declaration in mutant.declarations:
+        mutated = [n for n in nodes(pages) if n.task.declaration.id == declaration.id]
+        for node in sorted(mutated, key=lambda n: (not n.cases, -len(n.subjects))):
+            if _noticed(node, declaration, nodes(pages)):
+                return True
+    return False
 
 
-def judge(declaration_id: str) -> tuple[str, int, list[tuple[str, str]], float]:
-    """Return id, number of mutants, survivors (key and description) and seconds."""
-    groups()
+def _noticed(mutated: Node, declaration: Declaration, among: tuple[Node, ...]) -> bool:
+    """Whether some example that needs the node does not give what it should, or the rule raises."""
+    offered = replace(mutated.task.offered, declaration=declaration)
+    task = replace(mutated.task, offered=offered, parameters=_set(mutated.task, declaration))
+    changed: dict[int, dict[str, pa.Table]] = {}  # by node, the new rows of the subjects whose rows differ
+    for node in among:
+        if node is mutated:
+            subjects = node.subjects
+        else:
+            subjects = node.subjects & {s for p in node.parents for s in changed.get(id(p), {})}
+            if not subjects:
+                continue
+        try:
+            rows = node.computed(task if node is mutated else node.task, subjects, changed)
+        except Exception:
+            return True
+        differing = _differing(rows, node.result, subjects)
+        if not differing:
+            continue
+        changed[id(node)] = differing
+        for subject in differing.keys() & node.cases.keys():
+            mine = differing[subject].to_pylist()
+            if any(w for e in node.cases[subject].expected for w in ex._compare(e, mine)):
+                return True
+    return False
+
+
+def _differing(rows: pa.Table, before: pa.Table, subjects: set[str]) -> dict[str, pa.Table]:
+    """Return, by subject, the new rows that differ from those before; both are sorted by subject."""
+    before = _only(before, subjects)
+    if rows.drop_columns(STAMPED).equals(before.drop_columns(STAMPED)):
+        return {}
+    new, old = _slices(rows), _slices(before)
+    return {
+        s: new.get(s, rows.slice(0, 0))
+        for s in new.keys() | old.keys()
+        if s not in old or s not in new or not new[s].drop_columns(STAMPED).equals(old[s].drop_columns(STAMPED))
+    }
+
+
+def _slices(rows: pa.Table) -> dict[str, pa.Table]:
+    """Return the rows of each subject of a sorted table."""
+    rows = rows.combine_chunks()
+    starts: dict[str, int] = {}
+    for n, subject in enumerate(rows.column("subject_id").to_pylist()):
+        starts.setdefault(subject, n)
+    ends = [*starts.values(), rows.num_rows][1:]
+    return {s: rows.slice(a, b - a) for (s, a), b in zip(starts.items(), ends, strict=True)}
+
+
+def shared() -> dict[str, list[Declaration]]:
+    """Return the declarations by the first of those that share their SQL."""
+    out: dict[str, list[Declaration]] = {}
+    first: dict[str, str] = {}
+    for name, offered in sorted(everything().offered.items()):
+        rule = offered.declaration.rule
+        leader = first.setdefault(rule.text, name) if isinstance(rule, SqlRule) else name
+        out.setdefault(leader, []).append(offered.declaration)
+    return out
+
+
+def judge(part: tuple[str, int]) -> tuple[str, int, list[tuple[str, str]], float]:
+    """Return id, number of mutants, survivors (key and description) and seconds of one portion of a declaration."""
+    declaration_id, begin = part
+    nodes(PAGES)
     started = time.monotonic()
-    made = list(mutants(everything().offered[declaration_id].declaration))
+    declaration, *sharing = shared()[declaration_id]
+    made = list(mutants(declaration, sharing))[begin : begin + PORTION]
     survivors = [(m.key, m.shown) for m in made if not killed(m)]
     return declaration_id, len(made), survivors, time.monotonic() - started
+
+
+def judged(ids: Sequence[str]) -> Iterator[tuple[str, int, list[tuple[str, str]], float]]:
+    """Return what `judge` returns, for whole declarations; two processes share the work."""
+    size = {n: len(list(mutants(shared()[n][0], shared()[n][1:]))) for n in ids}
+    parts = [(n, begin) for n in ids for begin in range(0, max(size[n], 1), PORTION)]
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:  # DuckDB is not fork-safe
+        results = pool.map(judge, parts)
+        for name in ids:
+            own = [next(results) for n, _ in parts if n == name]
+            yield name, size[name], [s for _, _, found, _ in own for s in found], sum(r[3] for r in own)
 
 
 def main() -> int:
@@ -334,23 +417,22 @@ def main() -> int:
         "--write-survivors", action="store_true", help="add new survivors to survivors.toml, reason empty"
     )
     args = parser.parse_args()
-    ids = args.ids or sorted(everything().offered)
+    ids = args.ids or sorted(shared())
     path = HERE / "survivors.toml"
     accepted = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
     failed, new = False, []
     total = dead = 0
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:  # DuckDB is not fork-safe
-        for name, count, survivors, seconds in pool.map(judge, ids):
-            share = 100 * (count - len(survivors)) / count if count else 100.0
-            total, dead = total + count, dead + count - len(survivors)
-            print(f"{name:<24} {count:>5} mutants, {share:5.1f} % killed, {seconds:6.1f} s", flush=True)
-            for key, shown in survivors:
-                reason = accepted.get(key, {}).get("reason", "")
-                print(f"    {'accepted' if reason else 'SURVIVED'} {key}: {shown}", flush=True)
-                failed |= not reason
-                if key not in accepted:
-                    new.append((key, shown))
-            failed |= share < LEAST
+    for name, count, survivors, seconds in judged(ids):
+        share = 100 * (count - len(survivors)) / count if count else 100.0
+        total, dead = total + count, dead + count - len(survivors)
+        print(f"{name:<24} {count:>5} mutants, {share:5.1f} % killed, {seconds:6.1f} s", flush=True)
+        for key, shown in survivors:
+            reason = accepted.get(key, {}).get("reason", "")
+            print(f"    {'accepted' if reason else 'SURVIVED'} {key}: {shown}", flush=True)
+            failed |= not reason
+            if key not in accepted:
+                new.append((key, shown))
+        failed |= share < LEAST
     print(f"{total} mutants, {100 * dead / total:.1f} % killed")
     if args.write_survivors and new:
         with path.open("a", encoding="utf-8") as file:

@@ -5,15 +5,19 @@ WITH planned AS (SELECT *, status AS held FROM visits WHERE scheduled AND target
 beyond AS (
     -- activity that SLEDAI does not see: flagged, the literal result stands
     SELECT subject_id, visit_id FROM findings
-    WHERE instrument = 'ORGAN_ACTIVITY' AND item <> 'TOLERANCE' AND chosen AND known AND value_code = 'present'
-      AND coalesce(attribution, 'disease') <> 'not_disease'
+    WHERE instrument = 'ORGAN_ACTIVITY' AND chosen AND known AND value_code = 'present'
+      AND attribution IS DISTINCT FROM 'not_disease'
     GROUP BY subject_id, visit_id
 ),
 seen AS (
     SELECT p.*, c.value_number AS clinical, c.lower AS clinical_lower, c.event_ids AS sledai_ids,
            g.value_number AS pga, g.event_ids AS pga_ids,
            u.value_number AS units, u.lower AS units_lower, u.reason AS units_reason, u.event_ids AS units_ids,
-           d.value_number AS days, w.value_number AS kg, w.reason AS kg_reason, w.event_ids AS weight_ids,
+           d.value_number AS days,
+           -- most in the window, in sixtieths of a microgram: nothing is divided; without a weight the cap in mg alone
+           CAST(least($prednisone_mg_max, CASE WHEN $weight_based THEN $prednisone_mg_per_kg_max * w.value_number END)
+                * 60000 AS DECIMAL(30, 9)) * d.value_number AS most,
+           w.value_number AS kg, w.reason AS kg_reason, w.event_ids AS weight_ids,
            b.value_number AS changed, b.lower AS changed_lower, b.reason AS changed_reason, b.event_ids AS changed_ids,
            s.value_number AS suppressing, s.lower AS suppressing_lower, s.reason AS use_reason, s.event_ids AS use_ids,
            a.value_number AS antimalarial, a.lower AS antimalarial_lower,
@@ -50,13 +54,12 @@ SELECT subject_id, visit_id, known_from, held, 'pga', verdict(pga < $pga_below),
 FROM seen
 UNION ALL
 SELECT subject_id, visit_id, known_from, held, 'prednisone',
-       -- a window sum against days x cap, in sixtieths of a microgram: nothing is divided; zero passes any cap
-       CASE WHEN units_lower > $prednisone_mg_max * 60000 * days THEN 'not_met'
+       -- zero passes any cap
+       CASE WHEN units_lower > most THEN 'not_met'
             WHEN units = 0 THEN 'met'
             WHEN units = $prednisone_mg_max * 60000 * days AND NOT $prednisone_max_inclusive THEN 'not_met'
-            WHEN NOT $weight_based THEN verdict(units <= $prednisone_mg_max * 60000 * days)
-            WHEN units_lower > CAST($prednisone_mg_per_kg_max * kg * 60000 AS DECIMAL(30, 9)) * days THEN 'not_met'
-            ELSE verdict(units <= CAST($prednisone_mg_per_kg_max * kg * 60000 AS DECIMAL(30, 9)) * days) END,
+            WHEN units IS NULL OR ($weight_based AND kg IS NULL) THEN 'not_evaluable'
+            ELSE 'met' END,
        CASE WHEN units IS NULL THEN coalesce(units_reason, 'no visit date')
             WHEN $weight_based AND units > 0 AND kg IS NULL THEN kg_reason END,
        'prednisone equivalent ' || coalesce(milligrams(units) || ' mg', 'unknown') || ' in '

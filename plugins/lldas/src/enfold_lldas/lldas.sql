@@ -22,7 +22,7 @@ major AS (
 boxes AS (
     SELECT subject_id, visit_id, item, known, event_ids,
            -- activity stated as not due to SLE is not lupus activity
-           known AND value_code = 'present' AND coalesce(attribution, 'disease') <> 'not_disease' AS active
+           known AND value_code = 'present' AND attribution IS DISTINCT FROM 'not_disease' AS active
     FROM findings WHERE instrument = 'ORGAN_ACTIVITY' AND item <> 'TOLERANCE' AND chosen AND visit_id IS NOT NULL
     UNION ALL
     -- where the study allows it, BILAG stands in for boxes not ticked: a haematological grade cannot tell haemolysis
@@ -98,7 +98,11 @@ seen AS (
            n.active AS new_active, n.what AS new_what, n.event_ids AS new_ids,
            g.value_number AS pga, g.event_ids AS pga_ids,
            u.value_number AS units, u.lower AS units_lower, u.reason AS units_reason, u.event_ids AS units_ids,
-           d.value_number AS days, w.value_number AS kg, w.reason AS kg_reason, w.event_ids AS weight_ids,
+           d.value_number AS days,
+           -- most in the window, in sixtieths of a microgram: nothing is divided; without a weight the cap in mg alone
+           CAST(least($prednisone_mg_max, CASE WHEN $weight_based THEN $prednisone_mg_per_kg_max * w.value_number END)
+                * 60000 AS DECIMAL(30, 9)) * d.value_number AS most,
+           w.value_number AS kg, w.reason AS kg_reason, w.event_ids AS weight_ids,
            x.value_number AS investigational, x.lower AS investigational_lower,
            x.reason AS drug_reason, x.event_ids AS use_ids,
            y.value_number AS above, y.lower AS above_lower, y.reason AS above_reason,
@@ -152,11 +156,11 @@ SELECT subject_id, visit_id, known_from, held, 'pga', verdict(pga <= $pga_max),
 FROM seen
 UNION ALL
 SELECT subject_id, visit_id, known_from, held, 'prednisone',
-       -- a window sum against days x cap, in sixtieths of a microgram: nothing is divided; zero passes any cap
-       CASE WHEN units_lower > $prednisone_mg_max * 60000 * days THEN 'not_met'
-            WHEN units = 0 OR NOT $weight_based THEN verdict(units <= $prednisone_mg_max * 60000 * days)
-            WHEN units_lower > CAST($prednisone_mg_per_kg_max * kg * 60000 AS DECIMAL(30, 9)) * days THEN 'not_met'
-            ELSE verdict(units <= CAST($prednisone_mg_per_kg_max * kg * 60000 AS DECIMAL(30, 9)) * days) END,
+       -- zero passes any cap
+       CASE WHEN units_lower > most THEN 'not_met'
+            WHEN units = 0 THEN 'met'
+            WHEN units IS NULL OR ($weight_based AND kg IS NULL) THEN 'not_evaluable'
+            ELSE 'met' END,
        CASE WHEN units IS NULL THEN coalesce(units_reason, 'no visit date')
             WHEN $weight_based AND units > 0 AND kg IS NULL THEN kg_reason END,
        'prednisone equivalent ' || coalesce(milligrams(units) || ' mg', 'unknown') || ' in '

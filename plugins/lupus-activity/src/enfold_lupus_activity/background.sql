@@ -26,7 +26,7 @@ courses AS (
            dose * doses_per_dosing_day AS per_dosing_day
     FROM exposures
     WHERE drug_class IN ('antimalarial', 'immunosuppressant', 'biologic', 'investigational')
-      AND coalesce(role, 'background') NOT IN ('toxicity_treatment', 'prior_therapy')
+      AND coalesce(role NOT IN ('toxicity_treatment', 'prior_therapy'), true)
 ),
 before AS (
     -- against every course of the substance in force on the day before: above all of them is an increase
@@ -87,13 +87,13 @@ in_use AS (
 ),
 doses AS (
     -- courses of one drug add up
-    SELECT subject_id, visit_id, substance, sum(amount) FILTER (sure AND same_unit) > max(most) AS above,
-           bool_or(NOT same_unit OR amount IS NULL) OR (sum(amount) FILTER (same_unit) > max(most)) IS DISTINCT FROM false AS maybe_above
+    SELECT subject_id, visit_id, substance, sum(amount) FILTER (sure AND same_unit) > any_value(most) AS above,
+           bool_or(NOT same_unit OR amount IS NULL) OR (sum(amount) FILTER (same_unit) > any_value(most)) IS DISTINCT FROM false AS maybe_above
     FROM in_use WHERE limited GROUP BY subject_id, visit_id, substance
 ),
 limits AS (
     SELECT subject_id, visit_id, count(*) FILTER (above) AS above_maximum,
-           coalesce(bool_or(maybe_above AND above IS DISTINCT FROM true), false) AS dose_unknown
+           bool_or(maybe_above AND above IS DISTINCT FROM true) AS dose_unknown
     FROM doses GROUP BY subject_id, visit_id
 ),
 classes AS (

@@ -15,11 +15,10 @@ grades AS (
     LEFT JOIN standing f ON f.subject_id = o.subject_id AND f.occasion_id = o.occasion_id AND f.item = i.item
 ),
 affected AS (
-    SELECT *, max(CASE WHEN grade <> 'E' THEN 1 ELSE 0 END) OVER earlier = 1 AS ever,
+    SELECT *, bool_or(grade <> 'E') OVER earlier AS ever,
            coalesce(flatten(list(event_ids) FILTER (grade <> 'E') OVER earlier), []) AS ever_ids
     FROM grades
-    WINDOW earlier AS (PARTITION BY subject_id, domain ORDER BY from_at, occasion_id
-                       ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+    WINDOW earlier AS (PARTITION BY subject_id, domain ORDER BY from_at, occasion_id ROWS UNBOUNDED PRECEDING)
 ),
 sequence AS (
     SELECT *, CASE WHEN grade = 'E' AND ever THEN NULL ELSE grade END AS usable,
@@ -57,9 +56,8 @@ SELECT subject_id, 1 AS period, CASE WHEN chosen THEN visit_id END AS visit_id, 
        count(*) FILTER (hit) AS lower,
        count(*) FILTER (coalesce(hit, true)) AS upper,
        string_agg(CASE WHEN hit THEN domain END, ', ' ORDER BY domain) AS value_code,
-       CASE WHEN NOT bool_and(hit IS NOT NULL)
-            THEN string_agg(CASE WHEN hit IS NULL THEN domain END, ', ' ORDER BY domain)
-                 || ': grade unknown or impossible here or at the reference' END AS reason,
+       string_agg(CASE WHEN hit IS NULL THEN domain END, ', ' ORDER BY domain)
+           || ': grade unknown or impossible here or at the reference' AS reason,
        max(until_at) AS known_from,
        flatten(list(event_ids)) AS event_ids
 FROM long

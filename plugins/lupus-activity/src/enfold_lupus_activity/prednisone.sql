@@ -3,7 +3,7 @@
 -- every course in it has a known dose; else only its lower bound is. An unknown dose is carried from
 -- the same drug, and a course without an end runs, for at most $carried_days days.
 WITH systemic AS (
-    SELECT *, CASE WHEN frequency = 'once' THEN 1 ELSE coalesce(every_n_days, 1) END AS every,
+    SELECT *, coalesce(every_n_days, 1) AS every,
            -- a start known to the month or year: for daily doses any day of it gives the same sum later
            first_day_latest AS began, first_day_earliest < first_day_latest AS start_open,
            coalesce(last_day_earliest, CASE WHEN ongoing THEN DATE '9999-12-31' END,
@@ -59,14 +59,14 @@ parts AS (
 ),
 summed AS (
     SELECT subject_id, visit_id,
-           sum(CASE WHEN low > high OR units IS NULL OR undated THEN 0 ELSE
+           sum(CASE WHEN low > high OR undated THEN 0 ELSE
                units * ((high - began) // every - (low - began + every - 1) // every + 1) END) AS units,
            bool_or(undated OR contested OR units IS NULL OR end_matters
                    OR (is_carried AND least(stated_last, date) > last_date)) AS doubtful,
-           coalesce(bool_or(units >= $pulse_mg * 60000 AND low <= high), false) AS pulse,
-           coalesce(bool_or(indication = 'adrenal_replacement' AND low <= high), false) AS replacement,
-           coalesce(bool_or(role = 'toxicity_treatment' AND low <= high), false) AS toxicity,
-           coalesce(bool_or(is_carried AND low <= high), false) AS carried,
+           bool_or(units >= $pulse_mg * 60000 AND low <= high) AS pulse,
+           bool_or(indication = 'adrenal_replacement' AND low <= high) AS replacement,
+           bool_or(role = 'toxicity_treatment' AND low <= high) AS toxicity,
+           bool_or(is_carried AND low <= high) AS carried,
            max(from_latest) AS known_from, flatten(list(event_ids)) AS event_ids
     FROM parts GROUP BY subject_id, visit_id
 ),

@@ -32,8 +32,8 @@ recorded AS (
 details AS (
     -- beside the tick box: the joint count, and whether proteinuria is new or has risen
     SELECT o.subject_id, o.occasion_id,
-           max(f.value_number) FILTER (f.item = 'ARTHR_JOINTS') AS joints,
-           max(f.value_code) FILTER (f.item = 'PROT_NEW') AS proteinuria_new,
+           any_value(f.value_number) FILTER (f.item = 'ARTHR_JOINTS') AS joints,
+           any_value(f.value_code) FILTER (f.item = 'PROT_NEW') AS proteinuria_new,
            max(f.until_at) AS until_at,
            flatten(list(f.event_ids) FILTER (f.item = 'ARTHR_JOINTS')) AS joint_ids,
            flatten(list(f.event_ids) FILTER (f.item = 'PROT_NEW')) AS proteinuria_ids
@@ -63,11 +63,11 @@ answers AS (
                    ELSE attributed END AS counts
     FROM judged
 )
-SELECT subject_id, 1 AS period, max(CASE WHEN chosen THEN visit_id END) AS visit_id, occasion_id, item AS measure,
-       max(value_code) FILTER (NOT loose) AS value_code,
-       CASE WHEN bool_or(counts) THEN true WHEN bool_or(counts) FILTER (NOT loose) IS NULL THEN NULL ELSE false END
-           AS value_flag,
-       CASE WHEN bool_or(counts) OR bool_or(counts) FILTER (NOT loose) IS NOT NULL THEN NULL
+SELECT subject_id, 1 AS period, any_value(CASE WHEN chosen THEN visit_id END) AS visit_id, occasion_id, item AS measure,
+       any_value(value_code) FILTER (NOT loose) AS value_code,
+       -- what another form adds can only make the item count; else the form itself speaks
+       CASE WHEN bool_or(counts) THEN true ELSE any_value(counts) FILTER (NOT loose) END AS value_flag,
+       CASE WHEN bool_or(counts) OR any_value(counts) FILTER (NOT loose) IS NOT NULL THEN NULL
             WHEN bool_or(NOT seen) THEN item || ' was not recorded'
             WHEN bool_or(known) FILTER (NOT loose) THEN item || ': whether it is new was not recorded'
             ELSE item || ' is unknown' END AS reason,
