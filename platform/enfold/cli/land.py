@@ -17,7 +17,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--type", dest="event_type", help="event type of a file in enfold's columns")
     parser.add_argument("--source", help="name of the source system")
     parser.add_argument("--author", default=author(), help="who lands it")
-    parser.add_argument("--reason", default="landing", help="why")
+    parser.add_argument("--reason", help="why; mandatory for a snapshot")
+    parser.add_argument("--snapshot", action="store_true", help="the file holds everything that its source holds:"
+                        " changed rows become corrections, vanished ones retractions")  # fmt: skip
+    parser.add_argument("--max-vanished", type=int, default=10, metavar="PERCENT", help="stop a snapshot from which"
+                        " more of the source's keys are gone (default 10)")  # fmt: skip
     parser.add_argument("--strict", action="store_true", help="refuse the whole file if one record is refused")
     parser.add_argument("--dry-run", action="store_true", help="say what would happen, write nothing")
 
@@ -26,10 +30,14 @@ def execute(args: argparse.Namespace) -> int:
     """Land each file as one commit; print the reconciliation."""
     from enfold import study
     from enfold.land import mapping, readers
-    from enfold.land.landing import first_refusal, land
+    from enfold.land.landing import first_refusal, land, summary
     from enfold.land.protocol import land_study
     from enfold.ledger.ledger import Ledger
 
+    if args.snapshot and not args.reason:
+        msg = "a snapshot needs --reason: its corrections and retractions carry it"
+        raise UsageError(msg, remedy='For example --reason "nightly export of the EDC".')
+    args.reason = args.reason or "landing"
     refused = 0
     for path in args.files:
         if path.suffix == ".toml":
@@ -48,15 +56,11 @@ def execute(args: argparse.Namespace) -> int:
             chosen = mapping.native(_event_type(args.event_type or path.stem), source.rows.column_names)
         report = land(
             args.study, source, chosen, study_id=study_id, author=args.author, reason=args.reason,
-            system=args.source, strict=args.strict, dry_run=args.dry_run,
+            system=args.source, strict=args.strict, dry_run=args.dry_run, snapshot=args.snapshot,
+            max_vanished=args.max_vanished,
         )  # fmt: skip
         refused += report.refused
-        ignored = "".join(f", {n} ignored ({rule})" for rule, n in report.ignored.items())
-        text = (
-            f"{report.source}: {report.rows} rows = {report.mapped} mapped{ignored}, {report.refused} refused; "
-            f"{report.events} events = {report.landed} landed, {report.already} already there, "
-            f"{report.conflicting} conflicting" + (f"; position {report.position}" if report.position else "")
-        )
+        text = summary(report)
         if report.refused:
             text += (
                 f"\n  {first_refusal(report)}\n  The good records landed; all refusals are in {args.study}/refused/."

@@ -13,11 +13,17 @@ from enfold.errors import EXIT_CODES, DeniedError, EnfoldError
 VERBS = {
     "init": "create a study folder from a study file",
     "land": "land files, or the study file itself, in the ledger",
+    "correct": "correct a field of a fact, or move the fact to another subject",
+    "retract": "withdraw an event",
+    "history": "show who changed what of a subject, when and why",
+    "refused": "list, show or export refused records, and land them again when mended",
     "run": "fold what was landed and evaluate every endpoint of the study",
     "sql": "ask a run's results in SQL",
     "explain": "show the criteria of one verdict, with their events and source rows",
     "queries": "list or export data findings as a query list",
     "report": "print the trial's figures",
+    "redact": "remove the content of events for good, lawfully and on record",
+    "pack": "rewrite many small segment files as few large ones",
     "verify": "read the whole ledger back and check every digest",
     "plugin": "list installed plugins and what they offer",
 }

@@ -63,6 +63,7 @@ class Mapping:
     rules: tuple[Rule, ...]
     ignore: tuple[tuple[str, Condition], ...] = ()
     columns: tuple[str, ...] = ()  # every column a rule names
+    text: str | None = None  # the file itself; none for enfold's own columns
 
     @property
     def native(self) -> bool:
@@ -134,7 +135,7 @@ def parse(text: str, name: str) -> Mapping:
             )
         )
     ignore = tuple((s["name"], _condition(s)) for s in doc.get("ignore", []))
-    return Mapping(name, doc["version"], sha256(text.encode()), tuple(rules), ignore, _columns(rules, ignore))
+    return Mapping(name, doc["version"], sha256(text.encode()), tuple(rules), ignore, _columns(rules, ignore), text)
 
 
 def target_sql(spec: Any) -> str:

@@ -9,13 +9,11 @@ import pyarrow as pa
 from enfold import schema
 from enfold.errors import ConflictError, UsageError
 from enfold.land import check
+from enfold.land.changes import NAMESPACE, staged_schema, with_ids
 from enfold.land.mapping import ENVELOPE_TARGETS, Mapping, Rule, literal, quote, target_sql
 from enfold.land.readers import ROW, Source
 from enfold.ledger import engine
 from enfold.ledger.canonical import content_sql
-from enfold.ledger.segments import CONTENT
-
-NAMESPACE = "6f0b1c5e-3d0a-5a52-9d57-6c1f7b8a2e11"  # enfold's own, for UUIDv5 event ids
 
 
 @dataclass
@@ -24,10 +22,13 @@ class Staged:
 
     source: Source
     mapping: Mapping
+    study_id: str
     events: dict[str, pa.Table] = field(default_factory=dict)
     refused: list[dict[str, Any]] = field(default_factory=list)
     mapped_rows: int = 0
     ignored: dict[str, int] = field(default_factory=dict)
+    refused_ids: set[str] = field(default_factory=set)  # of refused rows, as far as their keys can be told
+    unknown_refused: int = 0  # refused rows whose keys cannot be told
 
 
 def stage(source: Source, mapping: Mapping, study_id: str, system: str | None) -> Staged:
@@ -43,12 +44,13 @@ def stage(source: Source, mapping: Mapping, study_id: str, system: str | None) -
         raise UsageError(msg, remedy="Export the file with these columns, or extend the mapping.")
     con = engine.connect(threads=engine.cores())
     con.register("source", source.rows)
-    staged = Staged(source, mapping)
+    staged = Staged(source, mapping, study_id)
     _classify(con, staged)
     for place, rule in enumerate(mapping.rules):
         _stage_rule(con, staged, rule, f"rule{place}", study_id, system)
     bad = sorted({r["source_row"] for r in staged.refused})
     con.register("bad", pa.table({ROW: pa.array(bad, pa.int64())}))
+    _refused_ids(con, staged, len(mapping.rules))
     parts: dict[str, list[pa.Table]] = {}
     for place, rule in enumerate(mapping.rules):
         rows = _typed(con, rule, f"rule{place}", source)
@@ -57,6 +59,17 @@ def stage(source: Source, mapping: Mapping, study_id: str, system: str | None) -
     staged.mapped_rows -= len(bad)
     _refuse_ambiguous_keys(con, staged)
     return staged
+
+
+def _refused_ids(con: duckdb.DuckDBPyConnection, staged: Staged, rules: int) -> None:
+    """Note which keys were refused: a snapshot must not take them for vanished."""
+    for place in range(rules):
+        for (event_id,) in con.execute(f"SELECT event_id FROM rule{place} SEMI JOIN bad USING ({ROW})").fetchall():
+            if event_id is None:
+                staged.unknown_refused += 1
+            else:
+                staged.refused_ids.add(event_id)
+    staged.unknown_refused += sum(r["code"] == "unmapped" for r in staged.refused)
 
 
 def _classify(con: duckdb.DuckDBPyConnection, staged: Staged) -> None:
@@ -163,23 +176,7 @@ def _typed(con: duckdb.DuckDBPyConnection, rule: Rule, name: str, source: Source
         FROM (SELECT {", ".join(columns)} FROM {name} ANTI JOIN bad USING ({ROW}))
         ORDER BY {ROW}
     """).to_arrow_table()
-    return _change_ids(table).cast(schema.event_arrow(rule.emits).append(CONTENT))
-
-
-def _change_ids(table: pa.Table) -> pa.Table:
-    """Give corrections and retractions without an id theirs: UUIDv5 over target and content."""
-    ids = table.column("event_id")
-    if ids.null_count == 0:
-        return table
-    import uuid
-
-    named = zip(*(table.column(c).to_pylist() for c in ("event_id", "retracts", "supersedes", "content")), strict=True)
-    made = [
-        i if i is not None else str(uuid.uuid5(uuid.UUID(NAMESPACE), f"{retracts or ' '.join(supersedes)}|{content}"))
-        for i, retracts, supersedes, content in named
-    ]
-    at = table.schema.get_field_index("event_id")
-    return table.set_column(at, table.schema.field(at), pa.array(made, pa.string()))
+    return with_ids(table).cast(staged_schema(rule.emits))
 
 
 def _refuse_ambiguous_keys(con: duckdb.DuckDBPyConnection, staged: Staged) -> None:
@@ -214,7 +211,7 @@ def _key_sql(columns: tuple[str, ...] | list[str]) -> str:
 
 def _uuid5(study_id: str, name_sql: str) -> str:
     """Return SQL for the UUIDv5 of `study|name` in enfold's namespace."""
-    space = NAMESPACE.replace("-", "")
+    space = NAMESPACE.hex
     digest = f"sha1(from_hex('{space}') || encode({literal(study_id + '|')} || {name_sql}))"
     h = f"({digest})"
     variant = f"substr('89ab', ((('0x' || substr({h}, 17, 1))::INTEGER & 3) + 1), 1)"

@@ -15,7 +15,7 @@ from typing import Any
 
 from enfold import schema, study
 from enfold.contract import parameter_values
-from enfold.errors import EnfoldError, UsageError
+from enfold.errors import DeniedError, EnfoldError, UsageError
 from enfold.evaluate.discover import discover
 from enfold.evaluate.graph import Task, plan
 from enfold.fold.cut import Cut
@@ -68,6 +68,7 @@ def run(
     if not 0 < cut.position <= ledger.position:
         msg = f"position {cut.position} is not in the ledger (1 to {ledger.position})"
         raise UsageError(msg)
+    _not_redacted(ledger, cut)
     text = ledger.study_text(cut.position)
     parsed = study.parse(text)
     found = discover(parsed.plugins)
@@ -109,6 +110,19 @@ def run(
     storage.replace(target / "manifest.json", data)
     storage.replace(folder / "runs" / "current.json", json.dumps({"run": digest[:16]}).encode())
     return manifest
+
+
+def _not_redacted(ledger: Ledger, cut: Cut) -> None:
+    """Refuse a cut that saw events which were redacted since: it cannot be recomputed.
+
+    Raises:
+        DeniedError: says how many events, and the first position at which a cut can be run.
+    """
+    at = ledger.redactions
+    seen = [at[r.event_id] for r in ledger.generation.redacted if r.position <= cut.position < at[r.event_id]]
+    if seen:
+        msg = f"{len(seen)} events that position {cut.position} saw were redacted since; it cannot be recomputed"
+        raise DeniedError(msg, remedy=f"Run at position {max(seen)} or later.")
 
 
 @contextlib.contextmanager
