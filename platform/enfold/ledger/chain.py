@@ -1,6 +1,5 @@
 """The chain: every commit file in order, each seal and every link checked when it is read."""
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import overload
@@ -16,12 +15,15 @@ class Chain(Sequence[Commit]):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.stored: list[Stored] = []
-        names = sorted(e.name for e in os.scandir(folder) if e.name.endswith(".json"))
-        for place, name in enumerate(names, start=1):
-            if name != commits.commit_name(place):
-                msg = f"commits/{commits.commit_name(place)}: missing, though commits/{name} exists"
+        names = storage.listing(folder, ".json")
+        until = int(names[-1].removesuffix(".json")) if names else 0
+        for position in range(1, until + 1):
+            name = commits.commit_name(position)
+            # a listing may lack a file that came while it was made, though it has a later one
+            if len(names) != until and not (folder / name).exists():
+                msg = f"commits/{name}: missing, though commits/{names[-1]} exists"
                 raise IntegrityError(msg, remedy="Restore it from a backup of the ledger.")
-        self._extend(len(names))
+        self._extend(until)
 
     def refresh(self) -> None:
         """Read the commits that were added since."""

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from enfold import schema
-from enfold.errors import BusyError, IntegrityError, UsageError
+from enfold.errors import BusyError, DeniedError, IntegrityError, UsageError
 from enfold.ledger import canonical, commits, engine, ids, placement, segments, storage, upcast
 from enfold.ledger.chain import Chain
 from enfold.ledger.commits import Commit, Segment
@@ -111,14 +111,14 @@ class Ledger:
         that were landed in an older shape, else null. One row per landed event version.
         """
         upto = self.position if upto is None else upto
-        try:
-            return self._read(event_type, upto, after, slots)
-        except IntegrityError:
-            newest = placement.newest(self.path, self.commits)
-            if newest.number == self.generation.number:
-                raise
-            self._forget(newest)  # rows moved while we read; where they are now is known
-            return self._read(event_type, upto, after, slots)
+        while True:
+            try:
+                return self._read(event_type, upto, after, slots)
+            except IntegrityError:
+                newest = placement.newest(self.path, self.commits)
+                if newest.number == self.generation.number:
+                    raise
+                self._forget(newest)  # rows moved while we read; where they are now is known
 
     def _read(self, event_type: str, upto: int, after: int, slots: tuple[int, int] | None) -> pa.Table:
         shape = _with_content(segments.stored_schema(event_type))
@@ -216,6 +216,10 @@ class Ledger:
             self.refresh()
             if unfinished:
                 self.heal()
+            if self.hidden:
+                from enfold.ledger import redact  # it imports this module
+
+                redact.take_out(self)
             for _ in range(ATTEMPTS):
                 draft = admit(self)
                 if not draft.says_something:
@@ -233,6 +237,10 @@ class Ledger:
         named = {self.path / s.path for s in self.segments}
         own = self.path / "segments"
         storage.sweep(self.path, lambda p: p in named or own not in p.parents)
+        storage.sync_tree(self.path)  # what is seen here need not be durable yet
+        for folder in (self.path.parent, self.path.parent.parent):
+            with contextlib.suppress(DeniedError):  # not ours to sync
+                storage.sync_folder(folder)
 
     def _write(
         self,

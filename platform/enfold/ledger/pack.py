@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from enfold.ledger import placement, segments, storage
+from enfold.ledger import placement, redact, segments, storage
 from enfold.ledger.canonical import SLOTS
 from enfold.ledger.commits import Segment
 from enfold.ledger.ledger import Ledger
@@ -35,6 +35,7 @@ def pack(path: Path) -> Packed:
         ledger = Ledger(path)
         if unfinished:
             ledger.heal()
+        redact.take_out(ledger)
         old = ledger.segments
         new: list[Segment] = []
         kinds = sorted(old, key=lambda s: (s.event_type, s.schemas))

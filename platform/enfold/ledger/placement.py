@@ -43,7 +43,7 @@ def newest(ledger: Path, chain: Chain) -> Generation:
     Raises:
         IntegrityError: it is damaged, or belongs to another chain.
     """
-    names = sorted(p.name for p in (ledger / "manifest").glob("*.json"))
+    names = storage.listing(ledger / "manifest", ".json")
     if not names:
         return Generation()
     name = f"manifest/{names[-1]}"
@@ -57,6 +57,8 @@ def newest(ledger: Path, chain: Chain) -> Generation:
         segments=[commits.segment(s) for s in body["segments"]],
         redacted=[Redacted(**r) for r in body["redacted"]],
     )
+    if found.upto > len(chain):  # made after this chain was read: does it belong to what the chain became?
+        chain = Chain(chain.folder)
     if found.upto > len(chain) or chain.stored[found.upto - 1].hash != found.head:
         msg = f"{name}: places the rows of commit {found.upto}, which is missing or another one"
         raise IntegrityError(msg, remedy="Restore the ledger from a backup.")

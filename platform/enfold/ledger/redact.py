@@ -29,11 +29,13 @@ def redact(path: Path, event_ids: list[str], *, author: str, reason: str) -> Com
 
     def admission(ledger: Ledger) -> Draft:
         held = versions(ledger)
+        if set(wanted) <= set(ledger.redactions):
+            return Draft()  # done before, or interrupted after it was logged
         missing = sorted(set(wanted) - set(held.column("event_id").to_pylist()))
         if missing:
             msg = f"{len(missing)} events are not in the ledger; first: {missing[0]}"
             raise UsageError(msg, remedy="Nothing was redacted. `enfold history` lists a subject's events.")
-        linked = _linked(held, set(wanted)) - set(wanted)
+        linked = _linked(ledger, held, set(wanted)) - set(wanted)
         if linked:
             msg = f"these belong to the same facts and would stay: {' '.join(sorted(linked))}"
             raise UsageError(
@@ -44,9 +46,9 @@ def redact(path: Path, event_ids: list[str], *, author: str, reason: str) -> Com
         return Draft(details={"record": {"events": sorted(events, key=lambda e: (e["position"], e["event_id"]))}})
 
     commit = Ledger(path).append(admission, kind="redaction", author=author, reason=reason)
-    assert commit is not None  # a draft with a record always commits
     complete(path)
-    return commit
+    ledger = Ledger(path)
+    return commit or ledger.commits[max(ledger.redactions[i] for i in wanted) - 1]
 
 
 def complete(path: Path) -> int:
@@ -55,30 +57,36 @@ def complete(path: Path) -> int:
         ledger = Ledger(path)
         if unfinished:
             ledger.heal()
-        gone = ledger.hidden
-        if not gone:
-            return 0
-        new: list[Segment] = []
-        redacted = list(ledger.generation.redacted)
-        replaced: list[Segment] = []
-        for s in ledger.segments:
-            data = storage.read_verified(path / s.path, s.sha256, s.blocks)
-            held = pc.is_in(segments.decode(data, columns=["event_id"]).column(0), pa.array(sorted(gone)))
-            if not pc.any(held).as_py():
-                new.append(s)
-                continue
-            rows = segments.decode(data)
-            replaced.append(s)
-            redacted += _leaves(ledger.shape(s), rows.filter(held))
-            rest = rows.filter(pc.invert(held))
-            if rest.num_rows:
-                new.append(ledger.write_segment(s.event_type, rest, s.schemas))
-        redacted.sort(key=lambda r: (r.position, r.event_type, r.event_id, r.leaf))
-        placement.put_in_force(path, ledger.commits, ledger.generation, new, redacted, "redaction")
-        for s in replaced:
-            storage.remove(path / s.path)
-        for file in (path / "index").glob("*.ids"):  # its entries were made of ids and content
-            storage.remove(file)
+        return take_out(ledger)
+
+
+def take_out(ledger: Ledger) -> int:
+    """Do so with the lock held; the ledger sees afterwards what is in force."""
+    path, gone = ledger.path, ledger.hidden
+    if not gone:
+        return 0
+    for name in storage.listing(path / "index", ".ids"):  # its entries were made of ids and content
+        storage.remove(path / "index" / name)
+    new: list[Segment] = []
+    redacted = list(ledger.generation.redacted)
+    replaced: list[Segment] = []
+    for s in ledger.segments:
+        data = storage.read_verified(path / s.path, s.sha256, s.blocks)
+        held = pc.is_in(segments.decode(data, columns=["event_id"]).column(0), pa.array(sorted(gone)))
+        if not pc.any(held).as_py():
+            new.append(s)
+            continue
+        rows = segments.decode(data)
+        replaced.append(s)
+        redacted += _leaves(ledger.shape(s), rows.filter(held))
+        rest = rows.filter(pc.invert(held))
+        if rest.num_rows:
+            new.append(ledger.write_segment(s.event_type, rest, s.schemas))
+    redacted.sort(key=lambda r: (r.position, r.event_type, r.event_id, r.leaf))
+    placement.put_in_force(path, ledger.commits, ledger.generation, new, redacted, "redaction")
+    for s in replaced:
+        storage.remove(path / s.path)
+    ledger.refresh()
     return len(gone)
 
 
@@ -94,9 +102,10 @@ def versions(ledger: Ledger) -> pa.Table:
     return pa.concat_tables(parts)
 
 
-def _linked(held: pa.Table, wanted: set[str]) -> set[str]:
-    """Return all events that corrections and retractions join to the wanted ones, either way."""
-    pairs = []
+def _linked(ledger: Ledger, held: pa.Table, wanted: set[str]) -> set[str]:
+    """Return all events that corrections, retractions and moves join to the wanted ones, either way."""
+    moves = [c.details["record"]["moved"] for c in ledger.commits.of_kind("move")]
+    pairs = [(m["from"], m["to"]) for m in moves]
     for row in held.select(["event_id", "supersedes", "retracts"]).to_pylist():
         targets = [*(row["supersedes"] or []), *([row["retracts"]] if row["retracts"] else [])]
         pairs += [(row["event_id"], t) for t in targets]

@@ -111,10 +111,12 @@ def sync_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[bool]:
-    """Hold the writers' lock of `folder`; yields whether the writer before did not finish.
+    """Hold the writers' lock of `folder`; yields whether the writer before may not have finished.
 
     The system frees the lock when its holder ends, however it ends. The lock spares writers lost
-    races; that of two writers one wins is the doing of `create`, with or without it.
+    races; that of two writers one wins is the doing of `create`, with or without it. A writer that
+    finished says so in the lock file, with the start of the system: after a power loss, which may
+    undo what was not yet durable, nobody has finished.
 
     Raises:
         BusyError: another writer held it for two minutes.
@@ -135,13 +137,30 @@ def writing(folder: Path) -> Iterator[bool]:
                     msg = f"{folder.parent.name}: another process has been writing for {WAIT:.0f} s"
                     raise BusyError(msg, remedy="Nothing was written; run the command again.") from None
                 time.sleep(0.002 + secrets.randbelow(8) / 1000)
-        unfinished = os.fstat(fd).st_size > 0
         with _said(folder):
-            _again(os.write, fd, b"writing\n")
+            unfinished = _again(os.read, fd, 64) != finished()
+            _again(os.ftruncate, fd, 0)
         yield unfinished
-        os.ftruncate(fd, 0)
+        with contextlib.suppress(OSError):  # all was written; the next writer looks once more, that is all
+            _again(os.pwrite, fd, finished(), 0)
     finally:
         os.close(fd)
+
+
+def finished() -> bytes:
+    """Return what the lock file holds after a writer that finished since the system started."""
+    with contextlib.suppress(OSError):
+        return b"finished " + Path("/proc/sys/kernel/random/boot_id").read_bytes()
+    return b"finished\n"
+
+
+def listing(folder: Path, suffix: str) -> list[str]:
+    """Return the names in `folder` that end in `suffix`, sorted; a folder that is not there is empty."""
+    with _said(folder):
+        try:
+            return sorted(n for n in os.listdir(folder) if n.endswith(suffix))  # noqa: PTH208 - a system call
+        except FileNotFoundError:
+            return []
 
 
 def sweep(folder: Path, keep: Callable[[Path], bool]) -> int:
@@ -149,9 +168,16 @@ def sweep(folder: Path, keep: Callable[[Path], bool]) -> int:
     gone = 0
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.name != ".lock" and (path.name.endswith(".tmp") or not keep(path)):
-            path.unlink()
+            with _said(path):
+                os.unlink(path)  # noqa: PTH108
             gone += 1
     return gone
+
+
+def sync_tree(folder: Path) -> None:
+    """Make every entry under `folder` durable: who finds a file there may rely on it from then on."""
+    for inner in [folder, *(p for p in folder.rglob("*") if p.is_dir())]:
+        sync_folder(inner)
 
 
 def make_folder(folder: Path) -> None:
@@ -179,7 +205,7 @@ def _place(path: Path, data: bytes, publish: Callable[[Path, Path], None]) -> No
                 os.close(fd)
             _again(publish, aside, path)
         finally:
-            with contextlib.suppress(OSError):  # a file aside that stays is swept by the next writer
+            with contextlib.suppress(FileNotFoundError):  # one that stays is an error: the next writer sweeps it
                 os.unlink(aside)  # noqa: PTH108
         sync_folder(path.parent)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from enfold.errors import IntegrityError
-from enfold.ledger import segments, storage
+from enfold.ledger import placement, segments, storage
 from enfold.ledger.canonical import Shape
 from enfold.ledger.commits import Segment
 from enfold.ledger.ledger import Ledger
@@ -36,7 +36,16 @@ def verify(path: Path, anchor: str | None = None) -> Verified:
     Raises:
         IntegrityError: names every file that is missing, damaged or altered, and between which octets.
     """
-    ledger = Ledger(path)
+    while True:
+        ledger = Ledger(path)
+        try:
+            return _verify(ledger, anchor)
+        except IntegrityError:
+            if placement.newest(path, ledger.commits).number == ledger.generation.number:
+                raise  # else rows moved while they were read
+
+
+def _verify(ledger: Ledger, anchor: str | None) -> Verified:
     hashes = [s.hash for s in ledger.commits.stored]
     if anchor is not None and anchor not in hashes:
         msg = f"no commit of this ledger has the hash {anchor}: it was rewritten, cut short, or is another ledger"
