@@ -95,7 +95,7 @@ def remove(path: Path) -> None:
     """Remove `path` if it is there, durably."""
     with _said(path):
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)  # noqa: PTH108 - a system call by name, as the others
+            _again(os.unlink, path)
         sync_folder(path.parent)
 
 
@@ -158,7 +158,7 @@ def listing(folder: Path, suffix: str) -> list[str]:
     """Return the names in `folder` that end in `suffix`, sorted; a folder that is not there is empty."""
     with _said(folder):
         try:
-            return sorted(n for n in os.listdir(folder) if n.endswith(suffix))  # noqa: PTH208 - a system call
+            return sorted(n for n in _again(os.listdir, folder) if n.endswith(suffix))
         except FileNotFoundError:
             return []
 
@@ -169,7 +169,7 @@ def sweep(folder: Path, keep: Callable[[Path], bool]) -> int:
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.name != ".lock" and (path.name.endswith(".tmp") or not keep(path)):
             with _said(path):
-                os.unlink(path)  # noqa: PTH108
+                _again(os.unlink, path)
             gone += 1
     return gone
 
@@ -206,7 +206,7 @@ def _place(path: Path, data: bytes, publish: Callable[[Path, Path], None]) -> No
             _again(publish, aside, path)
         finally:
             with contextlib.suppress(FileNotFoundError):  # one that stays is an error: the next writer sweeps it
-                os.unlink(aside)  # noqa: PTH108
+                _again(os.unlink, aside)
         sync_folder(path.parent)
 
 
