@@ -35,7 +35,7 @@ def redact(path: Path, event_ids: list[str], *, author: str, reason: str) -> Com
         if missing:
             msg = f"{len(missing)} events are not in the ledger; first: {missing[0]}"
             raise UsageError(msg, remedy="Nothing was redacted. `enfold history` lists a subject's events.")
-        linked = _linked(held, set(wanted)) - set(wanted)
+        linked = _linked(ledger, held, set(wanted)) - set(wanted)
         if linked:
             msg = f"these belong to the same facts and would stay: {' '.join(sorted(linked))}"
             raise UsageError(
