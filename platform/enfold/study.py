@@ -17,6 +17,7 @@ KEYS = {
     "conditioning": {"id", "label"},
     "endpoints": {"alias", "endpoint", "version", "parameters", "imputation"},
     "derivations": {"id", "parameters"},
+    "cut_rules": {"default", "types", "death_after"},
     "dose_limiting": {
         "id",
         "source",
@@ -83,6 +84,15 @@ class DoseLimiting:
 
 
 @dataclass(frozen=True)
+class CutRules:
+    """What a bound in clinical time leaves of each event type: by `date`, by `subject`, or `none`."""
+
+    default: str = "date"
+    types: dict[str, str] = field(default_factory=dict)
+    blank_death: bool = True
+
+
+@dataclass(frozen=True)
 class StudyFile:
     """One parsed study file; `text` is what was landed."""
 
@@ -98,6 +108,7 @@ class StudyFile:
     endpoints: tuple[Asked, ...]
     derivations: dict[str, dict[str, Any]]
     dose_limiting: tuple[DoseLimiting, ...]
+    cut_rules: CutRules
     baseline_instruments: tuple[str, ...]
     text: str
 
@@ -138,6 +149,7 @@ def parse(text: str) -> StudyFile:
         endpoints=_endpoints(doc.get("endpoints", [])),
         derivations={d["id"]: d.get("parameters", {}) for d in doc.get("derivations", [])},
         dose_limiting=_dose_limiting(doc.get("dose_limiting", [])),
+        cut_rules=_cut_rules(doc.get("cut_rules", {})),
         baseline_instruments=tuple(head.get("baseline_instruments", BASELINE_INSTRUMENTS)),
         text=text,
     )
@@ -148,7 +160,7 @@ def _check_keys(doc: dict[str, Any]) -> None:
         if key not in TOP:
             raise _wrong("top level", key, f"is not known; use one of {', '.join(sorted(TOP))}")
     for table, allowed in KEYS.items():
-        entries = doc.get(table, {} if table == "study" else [])
+        entries = doc.get(table, {} if table in ("study", "cut_rules") else [])
         for entry in entries if isinstance(entries, list) else [entries]:
             for key in entry:
                 if key not in allowed:
@@ -249,6 +261,16 @@ def _dose_limiting(entries: list[dict[str, Any]]) -> tuple[DoseLimiting, ...]:
     if len({r.id for r in out}) != len(out):
         raise _wrong("dose_limiting", "id", "must be given once for each rule")
     return tuple(out)
+
+
+def _cut_rules(entry: dict[str, Any]) -> CutRules:
+    types = entry.get("types", {})
+    for name, rule in {"default": entry.get("default", "date"), **types}.items():
+        if rule not in ("date", "subject", "none"):
+            raise _wrong("cut_rules", name, "must be date, subject or none")
+    if entry.get("death_after", "blank") not in ("blank", "keep"):
+        raise _wrong("cut_rules", "death_after", "must be blank or keep")
+    return CutRules(entry.get("default", "date"), types, entry.get("death_after", "blank") == "blank")
 
 
 def _flag(entry: dict[str, Any], table: str, key: str) -> bool:

@@ -17,6 +17,7 @@ VERBS = {
     "retract": "withdraw an event",
     "history": "show who changed what of a subject, when and why",
     "refused": "list, show or export refused records, and land them again when mended",
+    "cut": "name what an analysis may see, and lock it to a run",
     "run": "fold what was landed and evaluate every endpoint of the study",
     "sql": "ask a run's results in SQL",
     "explain": "show the criteria of one verdict, with their events and source rows",

@@ -1,6 +1,7 @@
 """Small helpers that every verb shares: print a result, say progress."""
 
 import argparse
+import datetime as dt
 import getpass
 import json
 import os
@@ -43,3 +44,21 @@ def create_new(path: Path, data: bytes) -> None:
     except FileExistsError:
         msg = f"{path} exists"
         raise UsageError(msg, remedy="Name another file, or move this one away.") from None
+
+
+def instant(text: str | None) -> dt.datetime | None:
+    """Return a bound of a cut in UTC.
+
+    Raises:
+        UsageError: it is not a date-time with offset.
+    """
+    if text is None:
+        return None
+    try:
+        value = dt.datetime.fromisoformat(text)
+    except ValueError:
+        value = dt.datetime.min  # noqa: DTZ901 - naive on purpose: refused below
+    if value.tzinfo is None:
+        msg = "a bound is not a date-time with offset"
+        raise UsageError(msg, remedy="Write YYYY-MM-DDThh:mm:ss+00:00.")
+    return value.astimezone(dt.UTC)

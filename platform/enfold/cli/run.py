@@ -1,17 +1,17 @@
 """enfold run STUDY."""
 
 import argparse
-import datetime as dt
 import sys
 from pathlib import Path
 
-from enfold.cli.output import say, show
+from enfold.cli.output import instant, say, show
 from enfold.errors import UsageError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("study", type=Path, help="study folder")
+    parser.add_argument("--cut", metavar="NAME", help="a named cut; if it is locked, the results must be those locked")
     parser.add_argument("--position", type=int, help="see the ledger up to this position (default: all)")
     parser.add_argument("--recorded-until", help="see what was recorded up to this instant, with offset")
     parser.add_argument("--occurred-until", help="see what occurred up to this instant, with offset")
@@ -23,6 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Run the pipeline at the cut and build the serving file."""
+    from enfold.fold import cuts
     from enfold.fold.cut import Cut
     from enfold.ledger.ledger import Ledger
     from enfold.run.run import run
@@ -30,9 +31,15 @@ def execute(args: argparse.Namespace) -> int:
 
     if args.runner == "DirectRunner":
         print("enfold: DirectRunner resolves to FnApiRunner, which needs no download", file=sys.stderr)
-    position = args.position if args.position is not None else Ledger(args.study / "ledger").position
-    cut = Cut(position, _instant(args.recorded_until), _instant(args.occurred_until))
+    bounds = instant(args.recorded_until), instant(args.occurred_until)
+    ledger = Ledger(args.study / "ledger")
+    if args.cut and (args.position is not None or any(bounds)):
+        msg = "--cut names all bounds; leave the others out"
+        raise UsageError(msg)
+    one = cuts.named(ledger, args.cut) if args.cut else None
+    cut = one.cut if one else Cut(ledger.position if args.position is None else args.position, *bounds)
     manifest = run(args.study, cut, runner=args.runner, options=args.beam, say=say)
+    pins = cuts.check(one, manifest) if one else []
     build(args.study, manifest["run"][:16])
     lines = [
         f"run {manifest['run'][:16]}: {manifest['events']} events of {manifest['subjects']} subjects, "
@@ -43,18 +50,7 @@ def execute(args: argparse.Namespace) -> int:
     lines += [
         f"failed: {f['plugin']} {f['declaration'] or ''} ({f['stage']}): {f['message']}" for f in manifest["failures"]
     ]
+    if one and one.lock:
+        lines.append(f"as locked in cut {one.name}" + (f", though with other {', '.join(pins)}" if pins else ""))
     show(args, manifest, "\n".join(lines))
     return 6 if manifest["failures"] else 0
-
-
-def _instant(text: str | None) -> dt.datetime | None:
-    if text is None:
-        return None
-    try:
-        value = dt.datetime.fromisoformat(text)
-    except ValueError:
-        value = dt.datetime.min  # noqa: DTZ901 - naive on purpose: refused below
-    if value.tzinfo is None:
-        msg = "a bound is not a date-time with offset"
-        raise UsageError(msg, remedy="Write YYYY-MM-DDThh:mm:ss+00:00.")
-    return value.astimezone(dt.UTC)

@@ -73,8 +73,12 @@ def _tables(
             "time_zone": (pa.string(), [study.time_zone]),
             "occurred_until": (pa.timestamp("us", "UTC"), [_close(study, until)]),
             "cutoff": (pa.date32(), [cutoff]),
+            "blank_death": (pa.bool_(), [study.cut_rules.blank_death]),
         },
     )
+    types = list(schema.events())
+    rules: list[object] = [study.cut_rules.types.get(t, study.cut_rules.default) for t in types]
+    _register(con, "cut_rules", {"event_type": (pa.string(), [*types]), "rule": (pa.string(), rules)})
     _register(
         con,
         "planned_visits",

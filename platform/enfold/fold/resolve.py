@@ -18,21 +18,51 @@ def resolve(con: duckdb.DuckDBPyConnection) -> None:
     and the time columns; writes `version_doubts` and `all_subjects`.
     """
     standing_facts(con)
+    con.execute(_WITHIN)
     for event_type in TYPES:
         _within_cut(con, event_type)
     con.execute(_DOUBTS)
 
 
+# What the bound in clinical time leaves of a fact depends on the study file's rule for its type: by date
+# (a partial date is an interval, and stays if it may lie within), by subject (all of those enrolled within),
+# or none. A death after the bound is not known at it, so it goes, and an outcome that tells of it is blank.
+_WITHIN = """
+    CREATE MACRO beyond(t) AS coalesce(when_from(t) > (SELECT occurred_until FROM study), false);
+    CREATE TABLE cut_subjects AS
+    SELECT DISTINCT subject_id FROM facts_enrolment
+    WHERE occurred IS NOT NULL AND NOT beyond(occurred);
+    CREATE TABLE died_later AS
+    SELECT DISTINCT subject_id FROM facts_disposition
+    WHERE milestone = 'death' AND beyond(occurred) AND (SELECT blank_death FROM study);
+"""
+_LATER_DEATH = """outcome = 'fatal' AND (SELECT blank_death FROM study)
+    AND (beyond(ended) OR (ended IS NULL AND subject_id IN (FROM died_later)))"""
+_BLANKED = {
+    "adverse_event": {
+        "outcome": f"CASE WHEN {_LATER_DEATH} THEN NULL ELSE outcome END",
+        "ended": f"CASE WHEN {_LATER_DEATH} THEN NULL ELSE ended END",
+    }
+}
+
+
 def _within_cut(con: duckdb.DuckDBPyConnection, event_type: str) -> None:
-    columns = ", ".join(f'"{c}"' for c in (*ENVELOPE, *schema.events()[event_type].names))
+    blanked = _BLANKED.get(event_type, {})
+    names = (*ENVELOPE, *schema.events()[event_type].names)
+    columns = ", ".join(f'{blanked[c]} AS "{c}"' if c in blanked else f'"{c}"' for c in names)
+    death = "AND NOT (milestone = 'death' AND beyond(occurred) AND (SELECT blank_death FROM study))"
     con.execute(f"""
         CREATE TABLE e_{event_type} AS
         SELECT subject_id, {columns}, fact_id, event_ids, contested,
                when_from(occurred) AS from_at, when_until(occurred) AS from_latest,
                when_date(occurred) AS from_date
         FROM facts_{event_type}
-        WHERE (SELECT occurred_until FROM study) IS NULL OR occurred IS NULL
-           OR when_from(occurred) <= (SELECT occurred_until FROM study)
+        WHERE ((SELECT occurred_until FROM study) IS NULL
+            OR CASE (SELECT rule FROM cut_rules WHERE event_type = '{event_type}')
+               WHEN 'none' THEN true
+               WHEN 'subject' THEN subject_id IN (FROM cut_subjects)
+               ELSE NOT beyond(occurred) END)
+        {death if event_type == "disposition" else ""}
     """)
 
 

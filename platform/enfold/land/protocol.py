@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from enfold import study
+from enfold import schema, study
 from enfold.errors import UsageError
 from enfold.ledger.commits import Commit
 from enfold.ledger.ledger import Draft, Ledger
@@ -17,6 +17,10 @@ def land_study(folder: Path, path: Path, *, author: str, reason: str) -> Commit 
     """
     text = path.read_text("utf-8")
     parsed = study.parse(text)
+    unknown = sorted(set(parsed.cut_rules.types) - set(schema.events()))
+    if unknown:
+        msg = f"study.toml: [cut_rules] `types` names {', '.join(unknown)}, which are no event types"
+        raise UsageError(msg, remedy=f"Use {', '.join(schema.events())}.")
 
     def admission(ledger: Ledger) -> Draft:
         landed = next((c.details["record"] for c in ledger.commits.of_kind("study")), None)

@@ -19,6 +19,7 @@ from enfold.errors import DeniedError, EnfoldError, UsageError
 from enfold.evaluate.discover import discover
 from enfold.evaluate.graph import Task, plan
 from enfold.fold.cut import Cut
+from enfold.fold.cuts import redacted_since
 from enfold.ledger import storage
 from enfold.ledger.canonical import SLOTS
 from enfold.ledger.ledger import Ledger, schema_bundle
@@ -118,8 +119,7 @@ def _not_redacted(ledger: Ledger, cut: Cut) -> None:
     Raises:
         DeniedError: says how many events, and the first position at which a cut can be run.
     """
-    at = ledger.redactions
-    seen = [at[r.event_id] for r in ledger.generation.redacted if r.position <= cut.position < at[r.event_id]]
+    seen = redacted_since(ledger, cut.position)
     if seen:
         msg = f"{len(seen)} events that position {cut.position} saw were redacted since; it cannot be recomputed"
         raise DeniedError(msg, remedy=f"Run at position {max(seen)} or later.")
