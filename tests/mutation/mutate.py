@@ -3,8 +3,9 @@
 A mutant is one declaration with one small change: a token of its SQL (comparison, arithmetic, logic, literal, aggregate,
 join, order), a node of its Python, or a default of its parameters. It is killed if a worked example fails or the
 rule raises. Left alone are tokens that feed words or citations only: lines with a string that holds a space, with
-`||`, or that gather event ids or `known_from` (the laws test those), and a CASE that chooses between such strings; and
-the width of a DECIMAL, for one digit more never changes a value that fits.
+`||`, or that gather event ids or `known_from` (the laws test those), and a CASE that chooses between such strings;
+the width of a DECIMAL, for one digit more never changes a value that fits; and the name of a field within a literal struct,
+which is no value.
 
 Survivors stand in survivors.toml with the reason why they change nothing that matters; below 90 % killed in
 any declaration, or with a survivor that has no reason, the command fails.
@@ -172,7 +173,7 @@ def _other_tokens(token: str, before: str, after: str, *, in_between: bool) -> l
         return [str(int(token) + 1), str(int(token) - 1)]
     if re.fullmatch("[0-9]+", token):
         return [str(int(token) + 1)]
-    if token.startswith("'") and re.fullmatch(r"'[A-Za-z_0-9]+'", token):
+    if token.startswith("'") and re.fullmatch(r"'[A-Za-z_0-9]+'", token) and after != ":":
         return ["'~" + token[1:]]
     return []
 

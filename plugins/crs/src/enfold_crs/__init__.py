@@ -43,6 +43,7 @@ DRUGS = (
     "exposure_id",
     "kind",
     "drug_class",
+    "route",
     "substance",
     "indication",
     "from_at",

@@ -22,7 +22,7 @@ firsts AS (
 ),
 organs AS (
     SELECT subject_id, period, criterion, max(grade) AS grade, flatten(list(event_ids)) AS event_ids,
-           max(reason) FILTER (grade IS NULL) AS reason
+           any_value(reason) AS reason
     FROM crs_episode WHERE criterion IN ('hypotension', 'hypoxia') GROUP BY subject_id, period, criterion
 ),
 watched AS (
@@ -53,7 +53,7 @@ signs AS (
                AND e.drug_class IN ('antipyretic', 'anti_il6', 'il1_antagonist', 'glucocorticoid')
                AND e.from_at <= t.from_at AND coalesce(e.until_at, e.from_at) >= t.from_at - INTERVAL 1 DAY
                    OR e.subject_id = t.subject_id AND e.ongoing AND e.from_at <= t.from_at AND e.drug_class = 'glucocorticoid')) AS masked
-    FROM crs_timeline t WHERE t.measure IN ('hypotension', 'hypoxia') AND t.value_number > 0 GROUP BY t.subject_id, t.period
+    FROM crs_timeline t WHERE t.measure IN ('hypotension', 'hypoxia') AND t.value_number <> 0 GROUP BY t.subject_id, t.period
 ),
 answers AS (
     SELECT p.subject_id, p.period,
@@ -83,7 +83,7 @@ SELECT subject_id, period, 'overall' AS criterion,
 FROM answers
 UNION ALL
 SELECT o.subject_id, o.period, o.criterion,
-       CASE WHEN o.grade > 0 THEN 'met' WHEN o.grade = 0 THEN 'not_met' ELSE 'not_evaluable' END,
+       verdict(o.grade <> 0),
        o.grade, NULL, NULL, CASE WHEN o.grade IS NULL THEN o.reason END, NULL, [], a.known_from, o.event_ids
 FROM organs o JOIN answers a USING (subject_id, period)
 UNION ALL

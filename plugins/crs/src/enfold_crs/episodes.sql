@@ -1,11 +1,12 @@
 -- CRS episodes of each infusion: onset at the first fever, end at the last sign, grade the worst instant.
 WITH points AS (
     SELECT subject_id, period, from_at AS moment,
-           max(value_number) FILTER (measure = 'episode') AS episode, max(value_number) FILTER (measure = 'grade') AS grade,
-           max(upper) FILTER (measure = 'grade') AS upper, max(value_code) FILTER (measure = 'grade') AS flags,
-           max(value_number) FILTER (measure = 'hypotension') AS hypotension,
-           max(value_number) FILTER (measure = 'hypoxia') AS hypoxia, bool_or(value_flag) FILTER (measure = 'fever') AS fever,
-           max(value_number) FILTER (measure = 'day') AS day,
+           any_value(value_number) FILTER (measure = 'episode') AS episode,
+           any_value(value_number) FILTER (measure = 'grade') AS grade,
+           any_value(upper) FILTER (measure = 'grade') AS upper, any_value(value_code) FILTER (measure = 'grade') AS flags,
+           any_value(value_number) FILTER (measure = 'hypotension') AS hypotension,
+           any_value(value_number) FILTER (measure = 'hypoxia') AS hypoxia,
+           any_value(value_number) FILTER (measure = 'day') AS day,
            flatten(list(event_ids) FILTER (measure = 'grade')) AS event_ids
     FROM crs_timeline GROUP BY subject_id, period, from_at
 ),
@@ -30,9 +31,9 @@ placed AS (
 long AS (
     SELECT *, unnest([
         {'criterion': 'overall', 'status': 'met', 'grade': grade, 'upper': upper, 'value': NULL, 'reason': NULL},
-        {'criterion': 'hypotension', 'status': CASE WHEN hypotension > 0 THEN 'met' WHEN hypotension = 0 THEN 'not_met' ELSE 'not_evaluable' END,
+        {'criterion': 'hypotension', 'status': verdict(hypotension <> 0),
          'grade': hypotension, 'upper': NULL, 'value': NULL, 'reason': CASE WHEN hypotension IS NULL THEN 'hypotension was not recorded' END},
-        {'criterion': 'hypoxia', 'status': CASE WHEN hypoxia > 0 THEN 'met' WHEN hypoxia = 0 THEN 'not_met' ELSE 'not_evaluable' END,
+        {'criterion': 'hypoxia', 'status': verdict(hypoxia <> 0),
          'grade': hypoxia, 'upper': NULL, 'value': NULL, 'reason': CASE WHEN hypoxia IS NULL THEN 'the oxygen device was not recorded' END},
         {'criterion': 'onset_hours', 'status': 'met', 'grade': NULL, 'upper': NULL, 'value': date_diff('minute', starts_at, onset) // 60, 'reason': NULL},
         {'criterion': 'peak_hours', 'status': 'met', 'grade': NULL, 'upper': NULL, 'value': date_diff('minute', starts_at, peak_at) // 60, 'reason': NULL},

@@ -4,7 +4,7 @@
 -- first fever of an episode to its last sign, the grade. Two readings at one instant: the worse counts.
 WITH vitals AS (
     SELECT p.subject_id, p.period, p.starts_at, f.item, f.from_at, f.date, f.value_number, f.value_code, f.unit, f.event_ids,
-           f.from_at >= p.starts_at AS inside, coalesce(f.attribution, 'unknown') <> 'not_disease' AS counts,
+           f.from_at >= p.starts_at AS inside, f.attribution IS DISTINCT FROM 'not_disease' AS counts,
            coalesce(f.attribution, 'unknown') = 'unknown' AS unstated,
            f.from_at + to_hours(CAST($hold_hours AS INTEGER)) AS holds_until
     FROM findings f JOIN periods p ON p.subject_id = f.subject_id AND (p.ends_at IS NULL OR f.from_at < p.ends_at)
@@ -28,7 +28,7 @@ pressors AS (
       AND coalesce(e.indication, 'crs') = 'crs'
 ),
 points AS (
-    SELECT subject_id, period, starts_at, from_at AS moment, max(date) AS date FROM (
+    SELECT subject_id, period, starts_at, from_at AS moment, any_value(date) AS date FROM (
         SELECT subject_id, period, starts_at, from_at, date FROM vitals WHERE inside
         UNION ALL SELECT subject_id, period, starts_at, from_at, date FROM supports WHERE inside
         UNION ALL SELECT q.subject_id, q.period, p.starts_at, q.from_at, q.date FROM pressors q JOIN periods p USING (subject_id, period)
@@ -69,31 +69,33 @@ ventilated AS (
     FROM worn w JOIN reasons r ON r.subject_id = w.subject_id AND r.period = w.period
         AND r.inside = (w.moment IS NOT NULL)
         AND r.from_at <= coalesce(w.moment, w.from_at) AND r.holds_until >= coalesce(w.moment, w.from_at)
-    WHERE w.device IN ('cpap', 'bipap', 'invasive_ventilation')
     GROUP BY w.subject_id, w.period, w.moment, r.from_at
     QUALIFY row_number() OVER (PARTITION BY w.subject_id, w.period, w.moment ORDER BY r.from_at DESC) = 1
 ),
 classed AS (
     SELECT w.*, coalesce(w.flow, f.flow) AS litres, f.event_ids AS flow_ids, v.event_ids AS reason_ids,
-           CASE w.device WHEN 'room_air' THEN 0 WHEN 'blow_by' THEN 2
-                WHEN 'simple_mask' THEN 3 WHEN 'venturi' THEN 3 WHEN 'non_rebreather' THEN 3
-                WHEN 'cpap' THEN 4 WHEN 'bipap' THEN 4 WHEN 'invasive_ventilation' THEN 4
-                ELSE CASE WHEN coalesce(w.flow, f.flow) <= $low_flow_max THEN 2 WHEN coalesce(w.flow, f.flow) > $low_flow_max THEN 3
-                          WHEN w.moment IS NULL THEN 2 END END
-           * CASE WHEN w.device IN ('cpap', 'bipap', 'invasive_ventilation') AND v.airway_only THEN 0 ELSE 1 END AS class
+           -- positive pressure given to protect the airway alone is no hypoxia
+           CASE WHEN w.device = 'room_air' THEN 0
+                WHEN w.device = 'blow_by' THEN 2
+                WHEN w.device IN ('simple_mask', 'venturi', 'non_rebreather') THEN 3
+                WHEN w.device IN ('cpap', 'bipap', 'invasive_ventilation') THEN CASE WHEN v.airway_only THEN 0 ELSE 4 END
+                WHEN coalesce(w.flow, f.flow) <= $low_flow_max THEN 2
+                WHEN coalesce(w.flow, f.flow) IS NOT NULL THEN 3
+                WHEN w.moment IS NULL THEN 2 END AS class
     FROM worn w
     LEFT JOIN flowing f ON f.subject_id = w.subject_id AND f.period = w.period AND f.moment IS NOT DISTINCT FROM w.moment
     LEFT JOIN ventilated v ON v.subject_id = w.subject_id AND v.period = w.period AND v.moment IS NOT DISTINCT FROM w.moment
 ),
 at_home AS (
-    -- support before infusion: only more than that counts
-    SELECT subject_id, period, max(class) AS class FROM classed WHERE moment IS NULL GROUP BY subject_id, period
+    -- support before infusion: only more than that counts; of two devices at one instant the lesser, so that the worse
+    -- grade follows
+    SELECT subject_id, period, min(class) AS class FROM classed WHERE moment IS NULL GROUP BY subject_id, period
 ),
 oxygen AS (
     SELECT c.subject_id, c.period, c.moment,
            max(CASE WHEN NOT c.counts THEN 0 WHEN c.class <= coalesce(h.class, 0) THEN 0 ELSE c.class END) AS class,
            bool_or(c.counts AND c.class IS NULL) AS open,
-           coalesce(bool_or(c.device = 'high_flow_nasal_cannula' AND c.litres <= $low_flow_max), false) AS slow_high_flow,
+           bool_or(c.device = 'high_flow_nasal_cannula' AND c.litres <= $low_flow_max) AS slow_high_flow,
            bool_or(c.unstated) AS unstated,
            list_concat(flatten(list(c.event_ids)), list_concat(coalesce(flatten(list(c.flow_ids)), []),
                                                                coalesce(flatten(list(c.reason_ids)), []))) AS event_ids
@@ -121,7 +123,6 @@ read AS (
 running AS (
     SELECT q.subject_id, q.period, q.moment,
            count(DISTINCT r.substance) FILTER (r.drug_class <> 'vasopressin') AS agents,
-           count(*) FILTER (r.drug_class = 'vasopressin') AS vasopressin,
            flatten(list(r.event_ids)) AS event_ids
     FROM points q JOIN pressors r ON r.subject_id = q.subject_id AND r.period = q.period
         AND r.from_at <= q.moment AND r.until_at > q.moment
@@ -136,15 +137,14 @@ looked AS (
 signs AS (
     SELECT q.*, coalesce(t.fever, false) AS fever,
            CASE WHEN r.agents >= 2 THEN 4 WHEN r.agents = 1 THEN 3
-                WHEN r.vasopressin > 0 THEN $vasopressin_alone_grade
+                WHEN r.agents = 0 THEN $vasopressin_alone_grade  -- only vasopressin runs
                 WHEN t.low THEN 2 WHEN NOT t.low THEN 0
                 WHEN list_contains(l.kinds, 'hypotension') THEN 0 END AS hypotension,
            CASE WHEN o.open THEN NULLIF(o.class, 0) WHEN o.class IS NOT NULL THEN o.class
                 WHEN list_contains(l.kinds, 'oxygen') THEN 0 END AS hypoxia,
            coalesce(o.open, false) AS flow_missing, coalesce(list_contains(l.kinds, 'vasopressor'), false) AS pressors_reviewed,
-           coalesce(o.slow_high_flow, false) AS slow_high_flow,
-           coalesce(t.fever AND t.fever_unstated, false) OR coalesce(t.low AND t.low_unstated, false)
-               OR coalesce(o.class > 0 AND o.unstated, false) AS unstated,
+           o.slow_high_flow,
+           (t.fever AND t.fever_unstated) OR (t.low AND t.low_unstated) OR (o.class <> 0 AND o.unstated) AS unstated,
            coalesce(t.fever_ids, []) AS fever_ids, list_concat(coalesce(t.low_ids, []), coalesce(r.event_ids, [])) AS hypotension_ids,
            coalesce(o.event_ids, []) AS hypoxia_ids
     FROM points q
@@ -157,22 +157,23 @@ spells AS (
     SELECT *, sum(CASE WHEN moment < before + to_hours(CAST($episode_gap_hours AS INTEGER)) THEN 0 ELSE 1 END)
                   OVER (PARTITION BY subject_id, period ORDER BY moment ROWS UNBOUNDED PRECEDING) AS spell
     FROM (SELECT *, lag(moment) OVER (PARTITION BY subject_id, period ORDER BY moment) AS before
-          FROM signs WHERE fever OR hypotension > 0 OR hypoxia > 0)
+          FROM signs WHERE fever OR hypotension <> 0 OR hypoxia <> 0)
 ),
 episodes AS (
     -- a spell without a qualifying fever is no episode
     SELECT subject_id, period, min(moment) FILTER (fever) AS onset, max(moment) AS last_sign,
-           row_number() OVER (PARTITION BY subject_id, period ORDER BY min(moment) FILTER (fever)) AS episode
-    FROM spells GROUP BY subject_id, period, spell HAVING min(moment) FILTER (fever) IS NOT NULL
+           row_number() OVER (PARTITION BY subject_id, period ORDER BY spell) AS episode
+    FROM spells GROUP BY subject_id, period, spell HAVING bool_or(fever)
 ),
 steroids AS (
     SELECT subject_id, exposure_id, from_at, from_date, until_date, indication, prednisone_units_per_dosing_day AS units, event_ids
-    FROM exposures WHERE drug_class = 'glucocorticoid' AND kind = 'medication'
+    FROM exposures WHERE drug_class = 'glucocorticoid'
+      AND coalesce(route, '?') NOT IN ('topical', 'inhaled', 'intranasal', 'ophthalmic', 'intra_articular')
 ),
 therapies AS (
     -- what lets fever be absent afterwards; an unchanged maintenance steroid does not
     SELECT subject_id, from_at, event_ids FROM exposures
-    WHERE drug_class IN ('antipyretic', 'anti_il6', 'il1_antagonist') AND kind = 'medication'
+    WHERE drug_class IN ('antipyretic', 'anti_il6', 'il1_antagonist')
     UNION ALL
     SELECT s.subject_id, s.from_at, s.event_ids FROM steroids s
     WHERE coalesce(s.indication IN ('crs', 'icans'), false) OR coalesce(s.units, 1) > coalesce((
@@ -183,8 +184,8 @@ graded AS (
     SELECT s.*, e.episode, e.onset,
            greatest(1, s.hypotension, s.hypoxia) AS grade,
            greatest(1, coalesce(s.hypotension, CASE WHEN s.pressors_reviewed THEN 2 ELSE 4 END),
-                    CASE WHEN s.hypotension IN (0, 2) AND NOT s.pressors_reviewed THEN 4 ELSE 1 END,
-                    coalesce(s.hypoxia, CASE WHEN s.flow_missing THEN 3 ELSE 4 END), CASE WHEN s.flow_missing THEN 3 END) AS upper,
+                    CASE WHEN s.hypotension IN (0, 2) AND NOT s.pressors_reviewed THEN 4 END,
+                    coalesce(s.hypoxia, CASE WHEN NOT s.flow_missing THEN 4 END), CASE WHEN s.flow_missing THEN 3 END) AS upper,
            (SELECT flatten(list(t.event_ids)) FROM therapies t WHERE t.subject_id = s.subject_id
             AND t.from_at BETWEEN e.onset AND s.moment) AS therapy_ids
     FROM signs s LEFT JOIN episodes e ON e.subject_id = s.subject_id AND e.period = s.period
@@ -205,7 +206,7 @@ UNION ALL
 SELECT subject_id, period, moment, 'grade', grade, NULL,
        list_aggregate(list_filter([
            CASE WHEN NOT fever AND therapy_ids IS NOT NULL THEN 'fever_waived' END,
-           CASE WHEN NOT fever AND therapy_ids IS NULL AND (hypotension > 0 OR hypoxia > 0) THEN 'afebrile_no_therapy' END,
+           CASE WHEN NOT fever AND therapy_ids IS NULL AND (hypotension <> 0 OR hypoxia <> 0) THEN 'afebrile_no_therapy' END,
            CASE WHEN slow_high_flow AND hypoxia = 2 THEN 'hfnc_device_le6' END,
            CASE WHEN unstated THEN 'attribution_not_stated' END], lambda f: f IS NOT NULL), 'string_agg', ' '),
        grade, upper, moment,

@@ -16,14 +16,14 @@ major AS (
            string_agg(CASE WHEN counts THEN item END, ', ' ORDER BY item) AS organs,
            flatten(list(event_ids)) AS event_ids
     FROM items
-    WHERE visit_id IS NOT NULL AND system IN ('renal', 'cns', 'serosal', 'vascular', 'constitutional')
+    WHERE system IN ('renal', 'cns', 'serosal', 'vascular', 'constitutional')
     GROUP BY subject_id, visit_id
 ),
 boxes AS (
     SELECT subject_id, visit_id, item, known, event_ids,
            -- activity stated as not due to SLE is not lupus activity
            known AND value_code = 'present' AND attribution IS DISTINCT FROM 'not_disease' AS active
-    FROM findings WHERE instrument = 'ORGAN_ACTIVITY' AND item <> 'TOLERANCE' AND chosen AND visit_id IS NOT NULL
+    FROM findings WHERE instrument = 'ORGAN_ACTIVITY' AND item <> 'TOLERANCE' AND chosen
     UNION ALL
     -- where the study allows it, BILAG stands in for boxes not ticked: a haematological grade cannot tell haemolysis
     SELECT f.subject_id, f.visit_id, CASE f.item WHEN 'GI' THEN 'GI' WHEN 'CARDIO' THEN 'CARDIOPULMONARY' ELSE 'HAEMOLYSIS' END,
@@ -47,7 +47,7 @@ organs AS (
 ),
 tolerance AS (
     SELECT subject_id, visit_id, value_code, event_ids FROM findings
-    WHERE instrument = 'ORGAN_ACTIVITY' AND item = 'TOLERANCE' AND chosen AND known AND visit_id IS NOT NULL
+    WHERE instrument = 'ORGAN_ACTIVITY' AND item = 'TOLERANCE' AND chosen AND known
 ),
 compared_items AS (
     SELECT * FROM items WHERE $new_activity_includes_serology OR system <> 'immunological'
