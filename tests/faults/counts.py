@@ -1,0 +1,29 @@
+"""How many faults: `full` in `make torture`, `share` in `make test`. Every number stands here."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Count:
+    """One number: all of it, and the share that every test run does."""
+
+    full: int
+    share: int
+
+    def of(self, full: bool) -> int:
+        """Return the number for a torture (all) or a test run (the share)."""
+        return self.full if full else self.share
+
+
+KILLS = Count(1_000, 16)  # processes killed
+KILLS_A_STUDY = 25  # kills before a study is thrown away for a new one
+CALL_STEP = Count(1, 6)  # of the calls that an operation makes, each n-th fails
+POWER_RECORDS = Count(40, 3)  # recorded histories; all but the first are also killed once on the way
+POWER_IMAGES = Count(2_000, 60)  # crash images over all of them
+MUTANTS = Count(5_000, 120)  # damaged files
+WRITERS = Count(32, 4)  # the most processes that write at once
+WRITER_COUNTS = {True: (2, 8, 32), False: (2, 4)}
+WRITER_COMMITS = Count(500, 15)  # commits by each
+READERS = 2
+MACHINE_RUNS = Count(60, 4)  # histories that the model lives through
+MACHINE_STEPS = Count(40, 15)  # steps of each
