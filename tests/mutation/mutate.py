@@ -17,6 +17,7 @@ import hashlib
 import inspect
 import multiprocessing
 import re
+import resource
 import sys
 import time
 import tomllib
@@ -46,6 +47,8 @@ PLUGINS = HERE.parents[1] / "plugins"
 PAGES = "*/src/*/*.md"
 LEAST = 90
 PORTION = 50  # mutants that one process judges before it reports
+TOGETHER = 100  # examples evaluated at once
+MEMORY = 6 << 30  # bytes that one process may use; a mutant that needs more raises
 STAMPED = ["parameter_digest", "code_hash"]  # columns in which a mutant always differs
 TOKEN = re.compile(
     r"--[^\n]*|'(?:[^']|'')*'|\$?[A-Za-z_][A-Za-z_0-9]*|[0-9]+(?:\.[0-9]+)?|<=|>=|<>|\|\||[-+*/<>=(),.\[\]{}:]|\s+|."
@@ -321,20 +324,28 @@ def killed(mutant: Mutant, pages: str = PAGES) -> bool:
     """Whether some worked example notices the mutant; those of its own endpoint are asked first."""
     for declaration in mutant.declarations:
         mutated = [n for n in nodes(pages) if n.task.declaration.id == declaration.id]
-        for node in sorted(mutated, key=lambda n: (not n.cases, -len(n.subjects))):
-            if _noticed(node, declaration, nodes(pages)):
-                return True
+        own = [(n, p) for n in mutated for p in _portions(set(n.cases))]
+        others = [(n, p) for n in mutated for p in _portions(n.subjects - set(n.cases))]
+        if any(_noticed(n, p, declaration, nodes(pages)) for n, p in (*own, *others)):
+            return True
     return False
 
 
-def _noticed(mutated: Node, declaration: Declaration, among: tuple[Node, ...]) -> bool:
-    """Whether some example that needs the node does not give what it should, or the rule raises."""
+def _portions(subjects: set[str]) -> Iterator[set[str]]:
+    """Return the subjects in portions: where a mutant joins everybody with everybody, few are joined."""
+    ordered = sorted(subjects)
+    for begin in range(0, len(ordered), TOGETHER):
+        yield set(ordered[begin : begin + TOGETHER])
+
+
+def _noticed(mutated: Node, of: set[str], declaration: Declaration, among: tuple[Node, ...]) -> bool:
+    """Whether an example of these subjects that needs the node does not give what it should, or the rule raises."""
     offered = replace(mutated.task.offered, declaration=declaration)
     task = replace(mutated.task, offered=offered, parameters=_set(mutated.task, declaration))
     changed: dict[int, dict[str, pa.Table]] = {}  # by node, the new rows of the subjects whose rows differ
     for node in among:
         if node is mutated:
-            subjects = node.subjects
+            subjects = of
         else:
             subjects = node.subjects & {s for p in node.parents for s in changed.get(id(p), {})}
             if not subjects:
@@ -391,6 +402,7 @@ def shared() -> dict[str, list[Declaration]]:
 def judge(part: tuple[str, int]) -> tuple[str, int, list[tuple[str, str]], float]:
     """Return id, number of mutants, survivors (key and description) and seconds of one portion of a declaration."""
     declaration_id, begin = part
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     nodes(PAGES)
     started = time.monotonic()
     declaration, *sharing = shared()[declaration_id]

@@ -2,12 +2,13 @@
 -- between such instants separate episodes.
 WITH points AS (
     SELECT t.subject_id, t.period, t.from_at AS moment,
-           max(value_number) FILTER (measure = 'grade') AS grade, max(upper) FILTER (measure = 'grade') AS upper,
-           max(value_code) FILTER (measure = 'grade') AS flags,
-           max(value_number) FILTER (measure IN ('ice', 'capd', 'score')) AS score,
-           max(value_number) FILTER (measure = 'consciousness') AS consciousness,
-           max(value_number) FILTER (measure = 'seizure') AS seizure, max(value_number) FILTER (measure = 'motor') AS motor,
-           max(value_number) FILTER (measure = 'oedema') AS oedema, max(value_number) FILTER (measure = 'day') AS day,
+           any_value(value_number) FILTER (measure = 'grade') AS grade, any_value(upper) FILTER (measure = 'grade') AS upper,
+           any_value(value_code) FILTER (measure = 'grade') AS flags,
+           any_value(value_number) FILTER (measure IN ('ice', 'capd')) AS score,
+           any_value(value_number) FILTER (measure = 'consciousness') AS consciousness,
+           any_value(value_number) FILTER (measure = 'seizure') AS seizure,
+           any_value(value_number) FILTER (measure = 'motor') AS motor,
+           any_value(value_number) FILTER (measure = 'oedema') AS oedema, any_value(value_number) FILTER (measure = 'day') AS day,
            flatten(list(event_ids) FILTER (measure = 'grade')) AS event_ids
     FROM icans_timeline t GROUP BY t.subject_id, t.period, t.from_at
 ),
@@ -43,8 +44,7 @@ long AS (
     FROM placed
 )
 SELECT subject_id, period, onset AS from_at, last_sign AS until_at, part.criterion,
-       CASE WHEN part.criterion = 'overall' OR part.value IS NOT NULL OR part.grade >= 1 THEN 'met'
-            WHEN part.grade = 0 THEN 'not_met' ELSE 'not_evaluable' END AS status,
+       CASE WHEN part.value IS NOT NULL THEN 'met' ELSE verdict(part.grade <> 0) END AS status,
        part.grade, CASE WHEN part.criterion = 'overall' THEN upper END AS grade_upper, part.value AS value_number,
        CASE WHEN part.criterion = 'return_hours' AND part.value IS NULL THEN 'no later assessment of grade 0'
             WHEN part.grade IS NULL AND part.value IS NULL THEN 'not recorded' END AS reason,

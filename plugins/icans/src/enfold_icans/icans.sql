@@ -33,7 +33,7 @@ unread AS (
     FROM chosen c JOIN findings f ON f.subject_id = c.subject_id AND f.from_at >= c.starts_at
         AND f.from_at <= c.starts_at + to_days(CAST($observed_days AS INTEGER)) AND (c.ends_at IS NULL OR f.from_at < c.ends_at)
     WHERE (f.instrument = 'ICANS_SIGNS' OR f.instrument = c.tool) AND NOT f.known AND f.doubt <> 'not_done'
-      AND coalesce(f.attribution, 'unknown') <> 'not_disease'
+      AND f.attribution IS DISTINCT FROM 'not_disease'
     GROUP BY c.subject_id, c.period
 ),
 watched AS (
@@ -52,7 +52,7 @@ deaths AS (
 answers AS (
     SELECT c.subject_id, c.period, c.tool, k.compared, coalesce(k.episodes, 0) AS episodes,
            coalesce(n.open, CASE WHEN u.subject_id IS NOT NULL THEN 'a sign or an item of the score is in doubt' END) AS open,
-           CASE WHEN d.subject_id IS NOT NULL THEN 5 WHEN k.grade >= 1 THEN k.grade
+           CASE WHEN d.subject_id IS NOT NULL THEN 5 WHEN k.grade IS NOT NULL THEN k.grade
                 WHEN c.tool IS NULL OR n.open IS NOT NULL OR u.subject_id IS NOT NULL THEN NULL WHEN w.subject_id IS NOT NULL THEN 0 END AS grade,
            CASE WHEN d.subject_id IS NOT NULL THEN 5
                 WHEN w.subject_id IS NULL OR c.tool IS NULL OR (u.subject_id IS NOT NULL AND k.grade IS NULL) THEN 4 ELSE coalesce(n.upper, 0) END AS upper,
@@ -78,13 +78,11 @@ SELECT subject_id, period, 'overall' AS criterion,
        CASE WHEN grade = 5 THEN 'death due to ICANS' ELSE compared END AS compared, flags, known_from, event_ids
 FROM answers
 UNION ALL
-SELECT e.subject_id, e.period, CASE WHEN e.criterion = 'score' THEN coalesce(lower(a.tool), 'score') ELSE e.criterion END, any_value(e.status), max(e.grade),
-       NULL, NULL, CASE WHEN max(e.grade) IS NULL THEN 'not recorded' END, NULL, [], any_value(a.known_from), flatten(list(e.event_ids))
-FROM (SELECT * REPLACE (CASE WHEN grade >= 1 THEN 'met' WHEN grade = 0 THEN 'not_met' ELSE 'not_evaluable' END AS status) FROM icans_episode
-      WHERE criterion IN ('score', 'consciousness', 'seizure', 'motor', 'oedema')
+SELECT e.subject_id, e.period, CASE WHEN e.criterion = 'score' THEN coalesce(lower(a.tool), 'score') ELSE e.criterion END, e.status, e.grade,
+       NULL, NULL, e.reason, NULL, [], a.known_from, e.event_ids
+FROM (FROM icans_episode WHERE criterion IN ('score', 'consciousness', 'seizure', 'motor', 'oedema')
       QUALIFY row_number() OVER (PARTITION BY subject_id, period, criterion ORDER BY grade DESC NULLS LAST, from_at) = 1) e
 JOIN answers a USING (subject_id, period)
-GROUP BY e.subject_id, e.period, e.criterion, a.tool
 UNION ALL
 SELECT c.subject_id, c.period, c.criterion, c.status, NULL, NULL, c.value_number, c.reason, NULL, [], a.known_from, c.event_ids
 FROM icans_episode c

@@ -7,14 +7,14 @@ WITH chosen AS (
                      WHEN s.age_years IS NOT NULL THEN 'CAPD' END AS tool
     FROM periods p JOIN subjects s USING (subject_id)
 ),
-severity(item, code, grade, upper) AS (
-    VALUES ('AROUSAL', 'normal', 0, 0), ('AROUSAL', 'spontaneous', 1, 1), ('AROUSAL', 'voice', 2, 2), ('AROUSAL', 'tactile', 3, 3),
-           ('AROUSAL', 'unarousable', 4, 4), ('SEIZURE', 'none', 0, 0), ('SEIZURE', 'resolves_rapidly', 3, 3),
-           ('SEIZURE', 'nonconvulsive_resolves', 3, 3), ('SEIZURE', 'duration_unknown', 3, 4), ('SEIZURE', 'prolonged', 4, 4),
-           ('SEIZURE', 'repetitive', 4, 4), ('MOTOR', 'none', 0, 0), ('MOTOR', 'deep_focal_weakness', 4, 4),
-           ('OEDEMA', 'none', 0, 0), ('OEDEMA', 'focal', 3, 3), ('OEDEMA', 'diffuse', 4, 4),
-           ('OEDEMA', 'decerebrate_or_decorticate', 4, 4), ('OEDEMA', 'cranial_nerve_vi_palsy', 4, 4),
-           ('OEDEMA', 'papilloedema', 4, 4), ('OEDEMA', 'cushing_triad', 4, 4)
+severity(item, code, grade) AS (
+    VALUES ('AROUSAL', 'normal', 0), ('AROUSAL', 'spontaneous', 1), ('AROUSAL', 'voice', 2), ('AROUSAL', 'tactile', 3),
+           ('AROUSAL', 'unarousable', 4), ('SEIZURE', 'none', 0), ('SEIZURE', 'resolves_rapidly', 3),
+           ('SEIZURE', 'nonconvulsive_resolves', 3), ('SEIZURE', 'duration_unknown', 3), ('SEIZURE', 'prolonged', 4),
+           ('SEIZURE', 'repetitive', 4), ('MOTOR', 'none', 0), ('MOTOR', 'deep_focal_weakness', 4),
+           ('OEDEMA', 'none', 0), ('OEDEMA', 'focal', 3), ('OEDEMA', 'diffuse', 4),
+           ('OEDEMA', 'decerebrate_or_decorticate', 4), ('OEDEMA', 'cranial_nerve_vi_palsy', 4),
+           ('OEDEMA', 'papilloedema', 4), ('OEDEMA', 'cushing_triad', 4)
 ),
 observed AS (
     SELECT c.period, c.tool, f.*
@@ -24,24 +24,25 @@ observed AS (
 ),
 scored AS (
     SELECT subject_id, period, from_at, instrument, count(*) FILTER (item <> 'CAPD_UNABLE') AS items,
-           sum(CASE WHEN instrument = 'ICE' THEN least_value ELSE most_value END) FILTER (item <> 'CAPD_UNABLE') AS total,
+           sum(CASE WHEN instrument = 'ICE' THEN least_value ELSE most_value END) AS total,
            bool_or(item = 'CAPD_UNABLE' AND code = 'yes') AS unable, bool_or(excluded) AS excluded, flatten(list(event_ids)) AS event_ids
     FROM (SELECT subject_id, period, tool, from_at, instrument, item, min(value_number) AS least_value, max(value_number) AS most_value,
-                 max(value_code) AS code, bool_or(coalesce(attribution = 'not_disease', false)) AS excluded,
+                 max(value_code) AS code, bool_and(attribution IS NOT DISTINCT FROM 'not_disease') AS excluded,
                  flatten(list(event_ids)) AS event_ids
           FROM observed WHERE instrument = tool GROUP BY subject_id, period, tool, from_at, instrument, item)
     GROUP BY subject_id, period, from_at, instrument
 ),
 seen AS (
-    SELECT o.subject_id, o.period, o.from_at, o.item, max(s.grade) AS grade, max(s.upper) AS upper,
+    SELECT o.subject_id, o.period, o.from_at, o.item, max(s.grade) AS grade,
+           max(CASE WHEN o.value_code = 'duration_unknown' THEN 4 ELSE s.grade END) AS upper,
            bool_or(o.value_code = 'sedated') AS sedated, flatten(list(o.event_ids)) AS event_ids,
-           bool_or(coalesce(o.attribution, 'unknown') = 'unknown' AND s.grade > 0) AS unstated
+           bool_or(coalesce(o.attribution, 'unknown') = 'unknown' AND s.grade <> 0) AS unstated
     FROM observed o LEFT JOIN severity s ON s.item = o.item AND s.code = o.value_code
-    WHERE o.instrument = 'ICANS_SIGNS' AND coalesce(o.attribution, 'unknown') <> 'not_disease'
+    WHERE o.instrument = 'ICANS_SIGNS' AND o.attribution IS DISTINCT FROM 'not_disease'
     GROUP BY o.subject_id, o.period, o.from_at, o.item
 ),
 points AS (
-    SELECT o.subject_id, o.period, o.tool, o.from_at, c.starts_at, max(o.date) AS date
+    SELECT o.subject_id, o.period, o.tool, o.from_at, c.starts_at, any_value(o.date) AS date
     FROM observed o JOIN chosen c USING (subject_id, period) GROUP BY o.subject_id, o.period, o.tool, o.from_at, c.starts_at
 ),
 joined AS (
@@ -49,7 +50,7 @@ joined AS (
            r.event_ids AS score_ids, a.grade AS arousal, coalesce(a.sedated, false) AS sedated, a.event_ids AS arousal_ids,
            z.grade AS seizure, z.upper AS seizure_upper, z.event_ids AS seizure_ids, m.grade AS motor, m.event_ids AS motor_ids,
            d.grade AS oedema, d.event_ids AS oedema_ids,
-           coalesce(a.unstated, false) OR coalesce(z.unstated, false) OR coalesce(m.unstated, false) OR coalesce(d.unstated, false) AS unstated,
+           a.unstated OR z.unstated OR m.unstated OR d.unstated AS unstated,
            EXISTS (FROM coverage c WHERE c.subject_id = p.subject_id AND c.data_kind = 'neurological'
                    AND c.from_at <= p.from_at AND c.until_at > p.from_at) AS reviewed
     FROM points p
@@ -63,22 +64,22 @@ rows AS (
     SELECT *,
            CASE WHEN sedated OR excluded THEN NULL
                 WHEN tool = 'ICE' AND items = 5 THEN
-                    CASE WHEN total = 10 THEN 0 WHEN total >= 7 THEN 1 WHEN total >= 3 THEN 2 WHEN total >= 1 THEN 3
-                         -- 0 awake is 3, because unarousable 4
-                         WHEN arousal = 4 THEN 4 ELSE 3 END
+                    -- 0 awake is 3, because unarousable 4
+                    CASE WHEN total = 10 THEN 0 WHEN total >= 7 THEN 1 WHEN total >= 3 THEN 2
+                         WHEN total = 0 AND arousal = 4 THEN 4 ELSE 3 END
                 WHEN tool = 'CAPD' AND unable THEN 4
                 WHEN tool = 'CAPD' AND items = 8 THEN
                     CASE WHEN total >= $capd_grade_3 THEN 3 WHEN arousal IS NOT NULL THEN 0 END END AS score,
            CASE WHEN sedated OR excluded THEN NULL
                 WHEN tool = 'ICE' AND items = 5 AND total = 0 AND arousal IS NULL THEN 4
-                WHEN tool = 'CAPD' AND items = 8 AND total < $capd_grade_3 AND arousal IS NULL AND NOT unable THEN 2 END AS score_upper,
+                WHEN tool = 'CAPD' AND items = 8 AND arousal IS NULL THEN 2 END AS score_upper,
            CASE WHEN sedated THEN NULL WHEN arousal = 1 AND tool = 'ICE' AND items = 5 AND total = 10 AND NOT excluded THEN 0 ELSE arousal END AS consciousness,
            -- the score was tried, or ruled out by sedation, and cannot be judged
            tool IS NOT NULL AND NOT excluded AND (sedated OR items IS NOT NULL) AS tried
     FROM joined
 ),
 graded AS (
-    SELECT *, greatest(score, consciousness, seizure, motor, oedema, CASE WHEN reviewed AND score IS NOT NULL THEN 0 END) AS grade,
+    SELECT *, greatest(score, consciousness, seizure, motor, oedema) AS grade,
            greatest(score, score_upper, consciousness, seizure, seizure_upper, motor, oedema, CASE WHEN tried AND score IS NULL AND score_upper IS NULL THEN 4 END) AS upper
     FROM rows
 ),
