@@ -25,6 +25,7 @@ VERBS = {
     "report": "print the trial's figures",
     "redact": "remove the content of events for good, lawfully and on record",
     "pack": "rewrite many small segment files as few large ones",
+    "diff": "show what moved between two cuts, and through which events",
     "verify": "read the whole ledger back and check every digest",
     "plugin": "list installed plugins and what they offer",
 }

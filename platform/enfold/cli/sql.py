@@ -31,7 +31,7 @@ def execute(args: argparse.Namespace) -> int:
     elif form == "csv":
         import csv
 
-        writer = csv.writer(sys.stdout)
+        writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(table.column_names)
         for row in table.to_pylist():
             writer.writerow(_plain(v) for v in row.values())

@@ -16,6 +16,21 @@ WHEN = (
     r"^[12]\d{3}(-\d{2}(-\d{2}(T([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?"
     r"(Z|[+-](0\d|1[0-4]):[0-5]\d)?(\[[A-Za-z0-9_+/-]+\])?)?)?)?$"
 )
+# Ids are compared, typed and read aloud: printable ASCII leaves no two that look the same, as a Latin
+# and a Cyrillic A do.
+ID = r"[!-~]{1,200}"
+# In a code nothing may be invisible: it would be another code that looks the same.
+INVISIBLE = r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]"
+# Free text may hold tabs and line breaks, and the joiners that some scripts need. Other control
+# characters drive terminals and break exports; direction overrides show another text than is there.
+CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}\x{202a}-\x{202e}\x{2066}-\x{2069}]"
+# What a spreadsheet runs when somebody opens an export. After + or - only a call, a link to a program
+# or to another sheet does harm: a range such as -5 (baseline), or a list with dashes, is text.
+# The signs count in full width too, as some keyboards give them (U+FF0B, U+FF0D, U+FF1D, U+FF20).
+FORMULA = (
+    r"(?s)^\s*[=@\x{ff1d}\x{ff20}]|^[\t\r]"
+    r"|^\s*[+\x{ff0b}\x{ff0d}-].*(\||![\pL$#]|[\pL_][\pL\pN_.]*\s*\()"
+)
 INSTANT = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})$"
 
 
@@ -32,8 +47,9 @@ class Check:
 
 def checks(event_type: str) -> list[Check]:
     """Return every structural check of an event type, envelope first."""
-    fields = [f for f in schema.envelope().fields if f.name not in {"event_id", "source_row"}]
+    fields = [f for f in schema.envelope().fields if f.name not in {"source_file", "source_row"}]
     out = [c for f in [*fields, *schema.events()[event_type].fields] for c in _field_checks(f)]
+    out.remove(_missing("event_id"))  # corrections get theirs later
     if event_type == "retraction":
         out.append(_missing("retracts"))
     change = "(supersedes IS NOT NULL OR retracts IS NOT NULL) AND reason IS NULL"
@@ -48,7 +64,7 @@ def failures(con: duckdb.DuckDBPyConnection, event_type: str, staged: str) -> st
     parts = [
         f"SELECT source_row, {literal(c.column)} AS column_name, {literal(c.code)} AS code, "
         f"{literal(c.reason)} AS reason, {literal(c.remedy)} AS remedy FROM {staged} WHERE {c.bad}"
-        for c in checks(event_type)
+        for c in [*checks(event_type), _look_alike(staged)]
     ]
     return " UNION ALL ".join(parts)
 
@@ -75,6 +91,22 @@ def typed(field: Field) -> str:
 
 def _missing(name: str) -> Check:
     return Check(name, "missing", f"{quote(name)} IS NULL", f"`{name}` is missing", f"Fill the column `{name}`.")
+
+
+def _look_alike(staged: str) -> Check:
+    """Subjects of one file whose ids differ in case or in leading zeros only: one person, or a slip.
+
+    Which of them is meant nobody can tell from the file, so the rows of all are refused.
+    """
+    alike = "regexp_replace(lower(subject_id), '(^|[^0-9])0+([0-9])', '\\1\\2', 'g')"
+    return Check(
+        "subject_id",
+        "look_alike_subject",
+        f"subject_id IN (SELECT unnest(ids) FROM (SELECT list(subject_id) AS ids FROM"
+        f" (SELECT DISTINCT subject_id FROM {staged}) GROUP BY {alike} HAVING count(*) > 1))",
+        "`subject_id` differs from another one of the file in case or leading zeros only",
+        "Write each subject's id in one way.",
+    )
 
 
 def _field_checks(field: Field) -> list[Check]:
@@ -133,15 +165,34 @@ def _field_checks(field: Field) -> list[Check]:
                 f"`{field.name}` is not a date-time with offset",
                 "Write YYYY-MM-DDThh:mm:ssZ or with an offset such as +01:00.",
             )
-        case "id":
+        case "id" | "ids":
+            shape = ID if field.kind == "id" else f"{ID}( {ID})*"
             add(
                 "not_an_id",
-                f"length({name}) > 200 OR regexp_matches({name}, '[\\x00-\\x1f\\x7f\\s]')",
-                f"`{field.name}` is longer than 200 characters or holds blanks or control characters",
-                "Use an identifier without blanks.",
+                f"NOT regexp_full_match({name}, {literal(shape)})",
+                f"`{field.name}` holds blanks, control characters or letters beyond ASCII, which can look the same"
+                " and differ, or is longer than 200 characters",
+                "Write it with plain letters, digits and signs; several ids stand with one blank between.",
             )
+        case "code" | "text":
+            if not field.codes:
+                add(
+                    "control_character",
+                    f"regexp_matches({name}, {literal(CONTROL if field.kind == 'text' else INVISIBLE)})",
+                    f"`{field.name}` holds control characters or others that are not seen",
+                    "Remove them at the source; free text may hold tabs and line breaks.",
+                )
         case _:
             pass
+    if field.kind in {"id", "ids", "code", "text"} and not field.codes:
+        add(
+            "formula",
+            # a comparison spares nearly all values, which begin with a letter or a digit, the pattern
+            f"({name} < '0' OR ({name} >= '=' AND {name} < 'A') OR {name} >= '\uff0b')"
+            f" AND regexp_matches({name}, {literal(FORMULA)})",
+            f"`{field.name}` begins as a formula that a spreadsheet would run",
+            "Begin it with a letter or a digit.",
+        )
     if field.codes:
         allowed = ", ".join(literal(c) for c in field.codes)
         add(

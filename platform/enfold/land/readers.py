@@ -1,21 +1,22 @@
 """Read a source file as text: every column VARCHAR, one row number each, nothing sniffed."""
 
-import csv
 import io
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
-import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 
 from enfold.errors import UsageError
+from enfold.land import from_csv, from_parquet, limits
 from enfold.ledger import engine
 from enfold.ledger.storage import sha256
 
-ROW = "source_row"
+ROW = limits.ROW
+FORMATS = (".csv", ".csv.gz", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -28,67 +29,79 @@ class Source:
 
 
 def read(path: Path) -> Source:
-    """Read a CSV or Parquet file.
+    """Read a CSV file, plain or gzipped, or a Parquet file.
 
     Raises:
-        UsageError: the file is missing, of another format, or not readable as what it claims.
+        UsageError: the file is missing, of another format, beyond a limit, or not readable as what it claims.
     """
+    name = limits.source_name(path.name)
+    form = next((f for f in FORMATS if name.lower().endswith(f)), None)
+    if form is None:
+        msg = f"{name}: `{path.suffix}` is not a format that enfold lands"
+        raise UsageError(msg, remedy=f"Land {', '.join(FORMATS)}. Nothing of the file was read.")
+    data = _octets(path, name)
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        msg = f"{path.name}: cannot be read ({error.strerror})"
-        raise UsageError(msg, remedy="Check the path and its permissions.") from None
-    try:
-        if path.suffix == ".csv":
-            table = _read_csv(data, path.name)
-        elif path.suffix == ".parquet":
-            table = pq.read_table(pa.BufferReader(data))
+        if form == ".parquet":
+            table = from_parquet.read(data, name)
         else:
-            msg = f"{path.name}: `{path.suffix}` is not a format that enfold lands"
-            raise UsageError(msg, remedy="Land .csv or .parquet.")
-    except (pa.ArrowInvalid, UnicodeDecodeError, OSError) as error:
+            table = from_csv.read(data, name, packed=form == ".csv.gz")
+        return Source(name, sha256(data), _as_text(table))
+    except (MemoryError, duckdb.OutOfMemoryException):
+        msg = f"{name}: reading it takes more memory than there is"
+        raise UsageError(msg, remedy=limits.SPLIT) from None
+    except (pa.ArrowException, UnicodeDecodeError, OSError, duckdb.Error) as error:
         row = re.search(r"[Rr]ow #?(\d+)", str(error))  # the rest of the message may quote data
         where = f", near line {row[1]}" if row else ""
-        msg = f"{path.name}: not readable as {path.suffix}{where}"
+        msg = f"{name}: not readable as {form}{where}"
         raise UsageError(msg, remedy="Export the file again; CSV must be UTF-8.") from None
-    return Source(path.name, sha256(data), _as_text(table))
 
 
 def from_arrow(rows: Any, name: str) -> Source:
-    """Take any object with `__arrow_c_stream__` as a source called `name`."""
+    """Take any object with `__arrow_c_stream__` as a source called `name`.
+
+    Raises:
+        UsageError: the name or the rows are beyond a limit.
+    """
+    limits.source_name(name)
     table = pa.table(rows)
+    limits.column_names(name, table.column_names)
+    limits.shape(name, table.num_rows, table.num_columns)
     sink = io.BytesIO()
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
-    return Source(name, sha256(sink.getvalue()), _as_text(table))
+    text = _as_text(table)
+    limits.fields(name, text)
+    return Source(name, sha256(sink.getvalue()), text)
 
 
-def _read_csv(data: bytes, name: str) -> pa.Table:
-    text = data.decode("utf-8-sig")
-    header = next(csv.reader(io.StringIO(text, newline="")), None)
-    if not header or len(set(header)) != len(header) or "" in header:
-        msg = f"{name}: row 0 must name every column once"
-        raise UsageError(msg, remedy="Write one header row with unique column names.")
-    table = pacsv.read_csv(
-        pa.BufferReader(text.encode()),
-        parse_options=pacsv.ParseOptions(newlines_in_values=True),
-        convert_options=pacsv.ConvertOptions(
-            column_types={c: pa.string() for c in header},
-            strings_can_be_null=False,
-        ),
-    )
-    expected = sum(1 for row in csv.reader(io.StringIO(text, newline="")) if row) - 1
-    if table.num_rows != expected:
-        msg = f"{name}: {expected} records counted, {table.num_rows} read"
-        raise UsageError(msg, remedy="Check the quoting; every record must end with a line break.")
-    return table
+def _octets(path: Path, name: str) -> bytes:
+    """Return the bytes of a regular file; a pipe or a device might never end."""
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            msg = f"{name}: not a regular file"
+            raise UsageError(msg, remedy="Copy its content to a file, and land that.")
+        if found.st_size > limits.MAX_BYTES:
+            raise limits.over(name, "larger than 2 GiB", limits.MAX_BYTES)
+        with path.open("rb") as file:
+            data = file.read(found.st_size + 1)
+    except OSError as error:
+        msg = f"{name}: cannot be read ({error.strerror})"
+        raise UsageError(msg, remedy="Check the path and its permissions.") from None
+    except MemoryError:
+        msg = f"{name}: reading it takes more memory than there is"
+        raise UsageError(msg, remedy=limits.SPLIT) from None
+    if len(data) != found.st_size:
+        msg = f"{name}: the file changed while it was read"
+        raise UsageError(msg, remedy="Land it when it is complete.")
+    return data
 
 
 def _as_text(table: pa.Table) -> pa.Table:
     """Return every column as text, empty text as null, and number the rows."""
     con = engine.connect()
     con.execute("SET preserve_insertion_order = true")
-    con.register("source", table.append_column(ROW, pa.array(range(1, table.num_rows + 1))))
+    con.register("source", table.append_column(ROW, pa.arange(1, table.num_rows + 1)))
     columns = []
     for field in table.schema:
         name = '"' + field.name.replace('"', '""') + '"'

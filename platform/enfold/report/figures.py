@@ -18,8 +18,12 @@ MONTH = Fraction("30.4375")  # days
 
 
 def figures(folder: Path) -> dict[str, Any]:
-    """Return every figure by name; counts first, percentages with one decimal, rounded half up."""
-    con = connect(current(folder))
+    """Return every figure of the run in force by name; counts first, percentages with one decimal, rounded half up."""
+    return figures_of(connect(current(folder)))
+
+
+def figures_of(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """Return every figure of an opened serving file."""
     n = _count(con, "SELECT count(*) FROM subjects WHERE infusion_date IS NOT NULL")
     out: dict[str, Any] = {
         "infused": n,

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from enfold.report.diff import Causes, both, served
 from enfold.serve.build import current
 from enfold.serve.study import connect
 
@@ -21,3 +22,27 @@ def queries(folder: Path, code: str | None = None, severity: str | None = None) 
         [code, code, severity, severity],
     )
     return [dict(zip(COLUMNS, row, strict=True)) for row in rows.fetchall()]
+
+
+CLOSED = ("subject_id", "code", "severity", "subject_ref", "rule", "event_ids", "closed_by")
+
+
+def closed(folder: Path, since: str, code: str | None = None, severity: str | None = None) -> list[dict[str, Any]]:
+    """Return the queries that were open at `since` (a cut, position or run) and no longer are in the run in force.
+
+    `closed_by` holds the events that settled each: those that change what it is about, else, as for an
+    answer that was missing, all that its subject gained since.
+    """
+    con = both(served(folder, since), current(folder))
+    rows = (
+        con.sql("""
+        SELECT x.subject_id, x.code, x.severity, x.subject_ref, x.rule, x.event_ids FROM a.data_findings x
+        ANTI JOIN b.data_findings y USING (study_id, subject_id, code, subject_ref)
+        ORDER BY x.subject_id, x.code, x.subject_ref
+    """)
+        .to_arrow_table()
+        .to_pylist()
+    )
+    why = Causes(con)
+    found = [r for r in rows if code in (None, r["code"]) and severity in (None, r["severity"])]
+    return [{**r, "closed_by": why.of(r["subject_id"], r["event_ids"])[0]} for r in found]

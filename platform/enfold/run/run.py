@@ -55,9 +55,13 @@ def run(
     runner: str = "FnApiRunner",
     options: list[str] | None = None,
     rows_per_shard: int = ROWS_PER_SHARD,
+    publish: bool = True,
     say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Run a cut (default: everything landed) and return the run's manifest.
+
+    With `publish` false the run in force stays what it was, and a finished run of the same pins is
+    not run again.
 
     Raises:
         UsageError, ConflictError: study file or plugins do not fit together.
@@ -77,6 +81,8 @@ def run(
     pins = _pins(ledger, cut, text, tasks)
     digest = hashlib.sha256(json.dumps(pins, sort_keys=True).encode()).hexdigest()
     target = folder / "runs" / digest[:16]
+    if not publish and (target / "manifest.json").exists():
+        return dict(json.loads((target / "manifest.json").read_text("utf-8")))
     shutil.rmtree(target, ignore_errors=True)
     shards = plan_shards(ledger, rows_per_shard)
     say(f"run {digest[:16]}: {sum(c.rows.get(t, 0) for c in ledger.commits[: cut.position] for t in c.rows)}"
@@ -109,7 +115,8 @@ def run(
     }
     data = json.dumps(manifest, sort_keys=True, indent=1).encode()
     storage.replace(target / "manifest.json", data)
-    storage.replace(folder / "runs" / "current.json", json.dumps({"run": digest[:16]}).encode())
+    if publish:
+        storage.replace(folder / "runs" / "current.json", json.dumps({"run": digest[:16]}).encode())
     return manifest
 
 

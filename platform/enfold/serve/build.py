@@ -19,11 +19,16 @@ _RULES = pa.schema(
 )
 
 
-def build(folder: Path, run: str) -> Path:
-    """Build `serve/<run>.duckdb` from the run's Parquet files and point `serve/current.json` at it."""
+def build(folder: Path, run: str, *, publish: bool = True) -> Path:
+    """Build `serve/<run>.duckdb` from the run's Parquet files and point `serve/current.json` at it.
+
+    With `publish` false the file in force stays what it was, and one that is there is not built again.
+    """
     source = folder / "runs" / run
     manifest = json.loads((source / "manifest.json").read_text("utf-8"))
     target = folder / "serve" / f"{run}.duckdb"
+    if not publish and target.exists():
+        return target
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_name(f".{secrets.token_hex(8)}.duckdb")
     con = duckdb.connect(str(aside))
@@ -54,8 +59,9 @@ def build(folder: Path, run: str) -> Path:
     con.close()
     aside.replace(target)
     storage.sync_folder(target.parent)
-    pointer = json.dumps({"run": run, "file": target.name}).encode()
-    storage.replace(target.parent / "current.json", pointer)
+    if publish:
+        pointer = json.dumps({"run": run, "file": target.name}).encode()
+        storage.replace(target.parent / "current.json", pointer)
     return target
 
 

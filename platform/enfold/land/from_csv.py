@@ -1,0 +1,140 @@
+"""CSV as a stream of bounded blocks, plain or gzipped; what was read is counted a second way."""
+
+import codecs
+import contextlib
+import csv
+import io
+from collections.abc import Callable, Iterator
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from enfold.errors import UsageError
+from enfold.land import limits
+
+Octets = Callable[[], IO[bytes]]  # opens the text from its beginning
+UNPACK = "Unpack the file, look at what is in it, and land it in parts; see docs/how-to/land-data.md, Limits."
+QUOTING = "Check the quoting: a text that holds a quote or a line break stands in quotes, its quotes doubled."
+
+
+class Unpacked(io.RawIOBase):
+    """A gzip file's content, unpacked block by block; stops where it grows beyond measure."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        self._packed = pa.BufferReader(data)
+        self._inner = pa.CompressedInputStream(self._packed, "gzip")
+        self._name = name
+        self._out = 0
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, target: memoryview) -> int:  # type: ignore[override]
+        """Fill `target` and return how many octets it took."""
+        part = self._inner.read(min(len(target), 1 << 20))
+        self._out += len(part)
+        if self._out > limits.MAX_BYTES:
+            raise limits.over(self._name, "unpacks to more than 2 GiB", limits.MAX_BYTES, UNPACK)
+        if self._out > limits.RATIO_FROM and self._out > limits.MAX_RATIO * self._packed.tell():
+            what = f"unpacks to more than {limits.MAX_RATIO} times its size"
+            raise limits.over(self._name, what, limits.MAX_RATIO, UNPACK)
+        target[: len(part)] = part
+        return len(part)
+
+
+def read(data: bytes, name: str, *, packed: bool) -> pa.Table:
+    """Return every column as text.
+
+    Raises:
+        UsageError: beyond a limit, no proper header, or quotes that do not match.
+        pa.ArrowException, UnicodeDecodeError, OSError: not CSV, not UTF-8, or not gzip.
+    """
+
+    def octets() -> IO[bytes]:
+        return io.BufferedReader(Unpacked(data, name), 1 << 20) if packed else io.BytesIO(data)
+
+    header = _header(octets(), name)
+    stream = pa.PythonFile(octets(), mode="r") if packed else pa.BufferReader(data)
+    rows = 0
+    batches = []
+    try:
+        reader = pacsv.open_csv(
+            stream,
+            read_options=pacsv.ReadOptions(block_size=limits.MAX_RECORD),
+            parse_options=pacsv.ParseOptions(newlines_in_values=True),
+            convert_options=pacsv.ConvertOptions(
+                column_types={c: pa.string() for c in header},
+                strings_can_be_null=False,
+            ),
+        )
+        for batch in reader:
+            limits.fields(name, batch, rows)
+            rows += batch.num_rows
+            limits.shape(name, rows, len(header))
+            batches.append(batch)
+    except pa.ArrowInvalid as error:
+        if "straddling" not in str(error):  # Arrow's word for a record that does not fit in a block
+            raise
+        what = f"a record after row {rows:,} is longer than 4 MiB"
+        raise limits.over(name, what, limits.MAX_RECORD, QUOTING) from None
+    if reader.schema.names != header or (_records(octets) != rows + 1 and _records_by_csv(octets) != rows + 1):
+        msg = f"{name}: {rows:,} records were read, and that is not what the file holds"
+        raise UsageError(msg, remedy=QUOTING)
+    return pa.Table.from_batches(batches, reader.schema)
+
+
+def _header(octets: IO[bytes], name: str) -> list[str]:
+    with octets:
+        start = octets.read(limits.MAX_HEADER)
+    text = io.StringIO(codecs.getincrementaldecoder("utf-8-sig")().decode(start), newline="")
+    try:
+        header = next(csv.reader(text), [])
+    except csv.Error:  # a name of more than 128 KiB
+        header = [" " * (limits.MAX_NAME + 1)]
+    limits.column_names(name, header)
+    if len(start) == limits.MAX_HEADER and text.tell() == len(text.getvalue()):
+        raise limits.over(name, "row 0 is longer than 1 MiB", limits.MAX_HEADER, QUOTING)
+    return header
+
+
+def _records(octets: Octets) -> int:
+    """Count records by line breaks outside of quotes: exact unless quotes stand inside of a value."""
+    count = 0
+    quoted = 0
+    with octets() as lines:
+        for line in lines:
+            if b'"' in line:
+                quoted ^= line.count(b'"') & 1
+            if not quoted and line not in (b"\n", b"\r\n"):
+                count += 1
+    return -1 if quoted else count
+
+
+def _records_by_csv(octets: Octets) -> int:
+    """Count records by Python's reader of CSV; -1 if a quote that opens at the end never closes."""
+    end = "end\n"
+    count = 0
+    last: list[str] = []
+
+    def lines() -> Iterator[str]:
+        line = "\n"
+        with io.TextIOWrapper(octets(), "utf-8-sig", newline="") as text:
+            for line in text:
+                yield line
+        yield end if line[-1] in "\r\n" else "\n" + end
+
+    with _long_fields(), contextlib.suppress(csv.Error):
+        for last in csv.reader(lines()):
+            count += bool(last)
+    return count - 1 if last == [end.strip()] else -1
+
+
+@contextlib.contextmanager
+def _long_fields() -> Iterator[None]:
+    before = csv.field_size_limit(limits.MAX_FIELD)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
