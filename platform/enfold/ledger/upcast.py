@@ -22,14 +22,14 @@ Step = Callable[[pa.Table], pa.Table]
 STEPS: dict[tuple[str, int], Step] = {}  # (event type, version) -> step to the version after it
 
 
-def check_steps(versions: Mapping[str, int] | None = None, steps: Mapping[tuple[str, int], Step] = STEPS) -> None:
+def check_steps(steps: Mapping[tuple[str, int], Step] | None = None) -> None:
     """Raise unless the steps lead from version 1 of every event type to the one in force.
 
     Raises:
         IntegrityError: names the step that is missing or leads nowhere.
     """
-    versions = {t.name: t.version for t in schema.events().values()} if versions is None else versions
-    wanted = {(name, v) for name, version in versions.items() for v in range(1, version)}
+    steps = STEPS if steps is None else steps
+    wanted = {(t.name, v) for t in schema.events().values() for v in range(1, t.version)}
     for name, version in sorted(wanted - set(steps)):
         msg = f"schemas/events/{name}.toml: no step from version {version} to {version + 1}"
         raise IntegrityError(msg, remedy="Add it to STEPS in ledger/upcast.py.")

@@ -1,0 +1,103 @@
+"""The id index: it answers as a scan of all segments would, and damage never answers."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from enfold.errors import IntegrityError
+from enfold.land.admit import admit
+from enfold.land.changes import with_content
+from enfold.ledger import ids
+from enfold.ledger.ledger import Draft, Ledger
+from enfold.ledger.pack import pack
+from tests_support import table
+
+
+def rows(names: list[str]) -> pa.Table:
+    full = [{"event_id": n, "subject_id": n[:1], "status": "held", "source_row": i} for i, n in enumerate(names)]
+    return table("visit", full)
+
+
+def land(ledger: Ledger, names: list[str]) -> int:
+    """Land through admission; return how many were new."""
+    staged = with_content(rows(names), "visit")
+    got = []
+
+    def admission(now: Ledger) -> Draft:
+        got.append(admit(now, staged))
+        return Draft({"visit": got[-1].new})
+
+    ledger.append(admission, kind="landing", author="a", reason="r")
+    return got[-1].landed
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    landings=st.lists(
+        st.lists(st.from_regex("[a-h][0-9]", fullmatch=True), min_size=1, max_size=6), min_size=1, max_size=8
+    ),
+    packed=st.integers(0, 8),
+)
+def test_what_is_known_is_what_was_landed(
+    landings: list[list[str]], packed: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    root = tmp_path_factory.mktemp("ids")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ids, "INDEX_AFTER", 3)  # so that ranges are made and merged
+        ledger = Ledger.create(root / "ledger")
+        seen: set[str] = set()
+        for n, names in enumerate(landings):
+            assert land(ledger, names) == len(set(names) - seen)
+            seen |= set(names)
+            if n == packed:
+                pack(root / "ledger")
+            if n % 2:
+                ledger = Ledger(root / "ledger")  # another process
+        assert sorted(Ledger(root / "ledger").read("visit").column("event_id").to_pylist()) == sorted(seen)
+
+
+@pytest.fixture
+def indexed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    monkeypatch.setattr(ids, "INDEX_AFTER", 3)
+    ledger = Ledger.create(tmp_path / "ledger")
+    land(ledger, ["a1", "b1", "c1", "d1"])
+    land(ledger, ["e1"])
+    assert len(list((tmp_path / "ledger" / "index").glob("*.ids"))) == 1
+    return ledger
+
+
+def test_a_damaged_block_is_named_and_its_file_may_be_deleted(indexed: Ledger) -> None:
+    (file,) = (indexed.path / "index").glob("*.ids")
+    data = bytearray(file.read_bytes())
+    data[-9] ^= 4
+    file.write_bytes(bytes(data))
+    again = Ledger(indexed.path)
+    with pytest.raises(IntegrityError, match="damaged"):
+        land(again, ["a1", "b1", "c1", "d1"])
+    file.unlink()
+    assert land(Ledger(indexed.path), ["a1", "b1", "c1", "d1", "f1"]) == 1
+
+
+def test_an_index_with_a_damaged_head_or_of_another_chain_is_not_in_force(indexed: Ledger, tmp_path: Path) -> None:
+    (file,) = (indexed.path / "index").glob("*.ids")
+    data = bytearray(file.read_bytes())
+    data[3] ^= 4
+    file.write_bytes(bytes(data))
+    assert land(Ledger(indexed.path), ["a1", "g1"]) == 1
+    other = Ledger.create(tmp_path / "other")
+    (tmp_path / "other" / "index").mkdir()
+    (tmp_path / "other" / "index" / file.name).write_bytes(file.read_bytes())
+    assert land(other, ["a1"]) == 1
+
+
+def test_ranges_of_like_size_are_merged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ids, "INDEX_AFTER", 2)
+    ledger = Ledger.create(tmp_path / "ledger")
+    for n in range(12):
+        land(ledger, [f"a{n}", f"b{n}"])
+    files = list((tmp_path / "ledger" / "index").glob("*.ids"))
+    assert len(files) <= 3
+    assert land(Ledger(tmp_path / "ledger"), [f"a{n}" for n in range(12)]) == 0
