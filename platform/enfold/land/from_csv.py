@@ -36,10 +36,10 @@ class Unpacked(io.RawIOBase):
         part = self._inner.read(min(len(target), 1 << 20))
         self._out += len(part)
         if self._out > limits.MAX_BYTES:
-            raise limits.over(self._name, "unpacks to more than 2 GiB", limits.MAX_BYTES, UNPACK)
+            raise limits.over(self._name, "unpacks to too much", limits.MAX_BYTES, remedy=UNPACK)
         if self._out > limits.RATIO_FROM and self._out > limits.MAX_RATIO * self._packed.tell():
-            what = f"unpacks to more than {limits.MAX_RATIO} times its size"
-            raise limits.over(self._name, what, limits.MAX_RATIO, UNPACK)
+            what = "unpacks to a large multiple of its size"
+            raise limits.over(self._name, what, limits.MAX_RATIO, "times", UNPACK)
         target[: len(part)] = part
         return len(part)
 
@@ -75,11 +75,16 @@ def read(data: bytes, name: str, *, packed: bool) -> pa.Table:
             limits.shape(name, rows, len(header))
             batches.append(batch)
     except pa.ArrowInvalid as error:
-        if "straddling" not in str(error):  # Arrow's word for a record that does not fit in a block
+        if "straddling" in str(error):  # Arrow's word for a record that does not fit in a block
+            what = f"a record after row {rows:,} is too long"
+            raise limits.over(name, what, limits.MAX_RECORD, remedy=QUOTING) from None
+        uneven = next(((n, len(r)) for n, r in enumerate(_by_csv(octets)) if len(r) != len(header)), None)
+        if uneven is None:
             raise
-        what = f"a record after row {rows:,} is longer than 4 MiB"
-        raise limits.over(name, what, limits.MAX_RECORD, QUOTING) from None
-    if reader.schema.names != header or (_records(octets) != rows + 1 and _records_by_csv(octets) != rows + 1):
+        msg = f"{name}: row {uneven[0]} has {uneven[1]} values, and row 0 names {len(header)} columns"
+        raise UsageError(msg, remedy=QUOTING) from None
+    counted = _records(octets) == rows + 1 or sum(1 for _ in _by_csv(octets)) == rows + 1
+    if reader.schema.names != header or not counted:
         msg = f"{name}: {rows:,} records were read, and that is not what the file holds"
         raise UsageError(msg, remedy=QUOTING)
     return pa.Table.from_batches(batches, reader.schema)
@@ -95,7 +100,7 @@ def _header(octets: IO[bytes], name: str) -> list[str]:
         header = [" " * (limits.MAX_NAME + 1)]
     limits.column_names(name, header)
     if len(start) == limits.MAX_HEADER and text.tell() == len(text.getvalue()):
-        raise limits.over(name, "row 0 is longer than 1 MiB", limits.MAX_HEADER, QUOTING)
+        raise limits.over(name, "row 0 is too long", limits.MAX_HEADER, remedy=QUOTING)
     return header
 
 
@@ -112,29 +117,18 @@ def _records(octets: Octets) -> int:
     return -1 if quoted else count
 
 
-def _records_by_csv(octets: Octets) -> int:
-    """Count records by Python's reader of CSV; -1 if a quote that opens at the end never closes."""
-    end = "end\n"
-    count = 0
-    last: list[str] = []
+def _by_csv(octets: Octets) -> Iterator[list[str]]:
+    """Yield the records as Python's reader of CSV has them; none that a quote opens and nothing closes."""
+    end = "\0end"  # put after the last line: an open quote swallows it
 
     def lines() -> Iterator[str]:
-        line = "\n"
         with io.TextIOWrapper(octets(), "utf-8-sig", newline="") as text:
-            for line in text:
-                yield line
-        yield end if line[-1] in "\r\n" else "\n" + end
+            yield from text
+        yield end
 
-    with _long_fields(), contextlib.suppress(csv.Error):
-        for last in csv.reader(lines()):
-            count += bool(last)
-    return count - 1 if last == [end.strip()] else -1
-
-
-@contextlib.contextmanager
-def _long_fields() -> Iterator[None]:
     before = csv.field_size_limit(limits.MAX_FIELD)
     try:
-        yield
+        with contextlib.suppress(csv.Error):
+            yield from (row for row in csv.reader(lines()) if row and not row[-1].endswith(end))
     finally:
         csv.field_size_limit(before)

@@ -29,9 +29,9 @@ ROW = "source_row"
 SPLIT = "Split the file and land its parts, each with the header; see docs/how-to/land-data.md, Limits."
 
 
-def over(name: str, what: str, limit: int, remedy: str = SPLIT) -> UsageError:
+def over(name: str, what: str, limit: int, unit: str = "octets", remedy: str = SPLIT) -> UsageError:
     """Return the refusal of a source that goes beyond a bound."""
-    return UsageError(f"{name}: {what}; the limit is {limit:,}", remedy=remedy)
+    return UsageError(f"{name}: {what}; the limit is {limit:,} {unit}", remedy=remedy)
 
 
 def source_name(name: str) -> str:
@@ -56,8 +56,8 @@ def column_names(name: str, columns: Sequence[str]) -> None:
             not one; a file without a header may have values in this place, so none is quoted.
     """
     if len(columns) > MAX_COLUMNS:
-        what = f"{len(columns):,} columns"
-        raise over(name, what, MAX_COLUMNS, "Land it in parts, by columns, or turn it into one row for each value.")
+        remedy = "Land it in parts, by columns, or turn it into one row for each value."
+        raise over(name, f"{len(columns):,} columns", MAX_COLUMNS, "columns", remedy)
     # SQL does not tell `a` from `A`: of two such columns one would stand for both
     if not columns or "" in columns or len({c.lower() for c in columns}) != len(columns):
         msg = f"{name}: row 0 must name every column once"
@@ -78,9 +78,9 @@ def shape(name: str, rows: int, columns: int) -> None:
         UsageError: too many.
     """
     if rows > MAX_ROWS:
-        raise over(name, f"more than {MAX_ROWS:,} rows", MAX_ROWS)
+        raise over(name, f"{rows:,} rows or more", MAX_ROWS, "rows")
     if rows * columns > MAX_CELLS:
-        raise over(name, f"more than {MAX_CELLS:,} cells (rows times columns)", MAX_CELLS)
+        raise over(name, f"{rows:,} rows or more of {columns:,} columns", MAX_CELLS, "cells")
 
 
 def fields(name: str, table: pa.Table | pa.RecordBatch, after: int = 0) -> int:
@@ -103,12 +103,8 @@ def fields(name: str, table: pa.Table | pa.RecordBatch, after: int = 0) -> int:
             lengths = pc.binary_length(texts)
             if (pc.max(lengths).as_py() or 0) > MAX_FIELD:
                 where = f"column `{field.name}`, after row {after:,}" if after else f"column `{field.name}`"
-                raise over(
-                    name,
-                    f"{where}: a value is longer than 1 MiB",
-                    MAX_FIELD,
-                    "Check the quoting, or shorten the value.",
-                )
+                remedy = "Check the quoting, or shorten the value."
+                raise over(name, f"{where}: a value is too long", MAX_FIELD, remedy=remedy)
             spread = pc.take(lengths, chunk.indices) if texts is not chunk else lengths
             octets += pc.sum(pc.cast(spread, pa.int64())).as_py() or 0
     return octets

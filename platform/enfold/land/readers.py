@@ -1,7 +1,6 @@
 """Read a source file as text: every column VARCHAR, one row number each, nothing sniffed."""
 
 import io
-import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,10 +48,8 @@ def read(path: Path) -> Source:
     except (MemoryError, duckdb.OutOfMemoryException):
         msg = f"{name}: reading it takes more memory than there is"
         raise UsageError(msg, remedy=limits.SPLIT) from None
-    except (pa.ArrowException, UnicodeDecodeError, OSError, duckdb.Error) as error:
-        row = re.search(r"[Rr]ow #?(\d+)", str(error))  # the rest of the message may quote data
-        where = f", near line {row[1]}" if row else ""
-        msg = f"{name}: not readable as {form}{where}"
+    except (pa.ArrowException, UnicodeDecodeError, OSError, duckdb.Error):
+        msg = f"{name}: not readable as {form}"  # the message of the library may quote data
         raise UsageError(msg, remedy="Export the file again; CSV must be UTF-8.") from None
 
 
@@ -82,7 +79,7 @@ def _octets(path: Path, name: str) -> bytes:
             msg = f"{name}: not a regular file"
             raise UsageError(msg, remedy="Copy its content to a file, and land that.")
         if found.st_size > limits.MAX_BYTES:
-            raise limits.over(name, "larger than 2 GiB", limits.MAX_BYTES)
+            raise limits.over(name, f"{found.st_size:,} octets", limits.MAX_BYTES)
         with path.open("rb") as file:
             data = file.read(found.st_size + 1)
     except OSError as error:
