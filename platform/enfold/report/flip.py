@@ -5,7 +5,6 @@ run; what is reported has been seen to flip. Numbers are narrowed down to the la
 """
 
 import datetime as dt
-import json
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -22,6 +21,7 @@ from enfold.fold.fold import fold
 from enfold.ledger.canonical import slot
 from enfold.ledger.ledger import Ledger
 from enfold.report.candidates import Change, candidates, changed, step, text
+from enfold.run import manifest
 from enfold.run.shard import read_events
 
 MOST_CANDIDATES = 400
@@ -31,8 +31,8 @@ class Patient:
     """One subject's events at the run's cut, and the rules that judge one endpoint."""
 
     def __init__(self, folder: Path, alias: str, subject: str) -> None:
-        run = json.loads((folder / "runs" / "current.json").read_text("utf-8"))["run"]
-        pins = json.loads((folder / "runs" / run / "manifest.json").read_text("utf-8"))["pins"]
+        run = manifest.pointed(folder / "runs" / "current.json")["run"]
+        pins = manifest.read(folder, run)["pins"]
         ledger = Ledger(folder / "ledger")
         text = ledger.study_text(pins["position"])
         self.study = study.parse(text)

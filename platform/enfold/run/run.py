@@ -15,7 +15,7 @@ from typing import Any
 
 from enfold import schema, study
 from enfold.contract import parameter_values
-from enfold.errors import DeniedError, EnfoldError, UsageError
+from enfold.errors import DeniedError, EnfoldError, IntegrityError, UsageError
 from enfold.evaluate.discover import discover
 from enfold.evaluate.graph import Task, plan
 from enfold.fold.cut import Cut
@@ -23,6 +23,7 @@ from enfold.fold.cuts import redacted_since
 from enfold.ledger import storage
 from enfold.ledger.canonical import SLOTS
 from enfold.ledger.ledger import Ledger, schema_bundle
+from enfold.run import manifest as manifest_file
 from enfold.run.digest import total
 from enfold.run.shard import Job, Shard
 from enfold.shipped import lock_file
@@ -81,8 +82,9 @@ def run(
     pins = _pins(ledger, cut, text, tasks)
     digest = hashlib.sha256(json.dumps(pins, sort_keys=True).encode()).hexdigest()
     target = folder / "runs" / digest[:16]
-    if not publish and (target / "manifest.json").exists():
-        return dict(json.loads((target / "manifest.json").read_text("utf-8")))
+    if not publish:
+        with contextlib.suppress(IntegrityError):  # not finished, or damaged: it is run
+            return manifest_file.read(folder, digest[:16])
     shutil.rmtree(target, ignore_errors=True)
     shards = plan_shards(ledger, rows_per_shard)
     say(f"run {digest[:16]}: {sum(c.rows.get(t, 0) for c in ledger.commits[: cut.position] for t in c.rows)}"
@@ -113,8 +115,7 @@ def run(
         "runner": runner,
         "seconds": round(time.monotonic() - started, 3),
     }
-    data = json.dumps(manifest, sort_keys=True, indent=1).encode()
-    storage.replace(target / "manifest.json", data)
+    manifest_file.write(target, manifest)
     if publish:
         storage.replace(folder / "runs" / "current.json", json.dumps({"run": digest[:16]}).encode())
     return manifest
@@ -219,12 +220,15 @@ def _gather(target: Path, shards: list[Shard], failures: list[dict[str, Any]]) -
     slots: dict[str, dict[int, str]] = {n: {} for n in names}
     rows = dict.fromkeys(names, 0)
     subjects = events = 0
+    summaries = {}
     for shard in shards:
         path = target / "shards" / f"{shard.name}.json"
         if not path.exists():
             msg = f"shard {shard.name} reported nothing although the pipeline ended"
             raise EnfoldError(msg, remedy="Run again; earlier results stay served.")
-        summary = json.loads(path.read_text("utf-8"))
+        data = storage.read(path)
+        summaries[shard.name] = storage.sha256(data)
+        summary = json.loads(data)
         subjects += summary["subjects"]
         events += summary["events"]
         failures += [f for f in summary["failures"] if f not in failures]
@@ -244,4 +248,5 @@ def _gather(target: Path, shards: list[Shard], failures: list[dict[str, Any]]) -
         "digests": digests,
         "failures": failures,
         "shards": [s.name for s in shards],
+        "summaries": summaries,
     }

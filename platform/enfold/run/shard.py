@@ -55,10 +55,12 @@ def work(job: Job, shard: Shard) -> dict[str, Any]:
     out = evaluate(tasks, state, parsed, until.date() if until else None)
     tables = {**state, **_gathered(out.derived, "derived"), **_gathered(out.verdicts, "verdicts")}
     schemas = {**schema.state(), **schema.results()}
+    files = {}
     for name, rows in tables.items():
         sink = io.BytesIO()
         pq.write_table(rows, sink, compression="zstd", write_page_checksum=True)
         storage.replace(Path(job.target) / name / f"{shard.name}.parquet", sink.getvalue())
+        files[name] = storage.sha256(sink.getvalue())
     summary = {
         "shard": shard.name,
         "subjects": state["subjects"].num_rows,
@@ -66,6 +68,7 @@ def work(job: Job, shard: Shard) -> dict[str, Any]:
         "rows": {n: t.num_rows for n, t in sorted(tables.items())},
         "slots": {n: slot_digests(schemas[n], t) for n, t in sorted(tables.items())},
         "failures": [asdict(f) for f in out.failures],
+        "files": files,
     }
     data = json.dumps(summary, sort_keys=True).encode()
     storage.replace(Path(job.target) / "shards" / f"{shard.name}.json", data)

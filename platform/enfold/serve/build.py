@@ -3,14 +3,15 @@
 import json
 import secrets
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from enfold import schema
 from enfold.errors import UsageError
 from enfold.ledger import storage
+from enfold.run import manifest
 from enfold.shipped import package_file, shipped_names
 
 _ASKED = pa.schema([(n, pa.string()) for n in ("alias", "id", "imputation", "met_means")])
@@ -24,45 +25,48 @@ def build(folder: Path, run: str, *, publish: bool = True) -> Path:
 
     With `publish` false the file in force stays what it was, and one that is there is not built again.
     """
-    source = folder / "runs" / run
-    manifest = json.loads((source / "manifest.json").read_text("utf-8"))
     target = folder / "serve" / f"{run}.duckdb"
     if not publish and target.exists():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{secrets.token_hex(8)}.duckdb")
+    found = manifest.read(folder, run)
+    with storage.writing(target.parent) as unfinished:
+        if unfinished:  # a build that was killed left its file aside
+            storage.sweep(target.parent, lambda p: not p.name.startswith("."))
+        aside = target.with_name(f".{secrets.token_hex(8)}.duckdb")
+        _write(aside, folder, run, found)
+        aside.replace(target)
+        storage.sync_folder(target.parent)
+        if publish:
+            pointer = json.dumps({"run": run, "file": target.name}).encode()
+            storage.replace(target.parent / "current.json", pointer)
+    return target
+
+
+def _write(aside: Path, folder: Path, run: str, found: dict[str, Any]) -> None:
     con = duckdb.connect(str(aside))
     con.execute("SET TimeZone = 'UTC'")
     for name, table in {**schema.state(), **schema.results()}.items():
-        parts = [
-            pq.read_table(source / name / f"{s}.parquet", page_checksum_verification=True) for s in manifest["shards"]
-        ]
+        parts = manifest.parts(folder, run, found, name)
         con.register("part", pa.concat_tables(parts) if parts else table.arrow().empty_table())
         order = ", ".join(f'"{k}"' for k in table.key)
         con.execute(f'CREATE TABLE "{name}" AS SELECT * FROM part ORDER BY {order}')
         con.unregister("part")
         con.execute(f"COMMENT ON TABLE \"{name}\" IS '{table.about.replace(chr(39), chr(39) * 2)}'")
     con.register(
-        "info", pa.table({"key": list(manifest["pins"]), "value": [json.dumps(v) for v in manifest["pins"].values()]})
+        "info", pa.table({"key": list(found["pins"]), "value": [json.dumps(v) for v in found["pins"].values()]})
     )
     con.execute("CREATE TABLE run_pins AS SELECT * FROM info")
-    con.register("rule_rows", pa.Table.from_pylist(manifest["rules"], schema=_RULES))
+    con.register("rule_rows", pa.Table.from_pylist(found["rules"], schema=_RULES))
     con.execute("CREATE TABLE rules AS FROM rule_rows ORDER BY alias, criterion")
     con.execute(
         "COMMENT ON TABLE rules IS 'Each rule in force in words, by alias and criterion, with source and parameters.'"
     )
-    con.register("asked_rows", pa.Table.from_pylist(manifest["asked"], schema=_ASKED))
+    con.register("asked_rows", pa.Table.from_pylist(found["asked"], schema=_ASKED))
     con.execute("CREATE TABLE asked AS FROM asked_rows ORDER BY alias")
     con.execute("COMMENT ON TABLE asked IS 'Endpoints that the study file asks for, and how it imputes them.'")
     for view in shipped_names("serve/views", ".sql"):
         con.execute(package_file(f"serve/views/{view}"))
     con.close()
-    aside.replace(target)
-    storage.sync_folder(target.parent)
-    if publish:
-        pointer = json.dumps({"run": run, "file": target.name}).encode()
-        storage.replace(target.parent / "current.json", pointer)
-    return target
 
 
 def current(folder: Path) -> Path:
@@ -70,9 +74,11 @@ def current(folder: Path) -> Path:
 
     Raises:
         UsageError: nothing has been run yet.
+        IntegrityError: the pointer is damaged.
     """
     pointer = folder / "serve" / "current.json"
-    if not pointer.exists():
+    try:
+        return pointer.parent / manifest.pointed(pointer)["file"]
+    except FileNotFoundError:
         msg = f"{folder}: nothing has been run yet"
-        raise UsageError(msg, remedy=f"Run it first: enfold run {folder}")
-    return pointer.parent / str(json.loads(pointer.read_text("utf-8"))["file"])
+        raise UsageError(msg, remedy=f"Run it first: enfold run {folder}") from None

@@ -5,7 +5,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from enfold.errors import UsageError
+from enfold.errors import IntegrityError, UsageError
+from enfold.run.manifest import AGAIN
 from enfold.serve.build import current
 
 
@@ -33,12 +34,24 @@ class Study:
 
 
 def connect(file: Path) -> duckdb.DuckDBPyConnection:
-    """Open a serving file read-only: no other file can be read or written through it."""
-    con = duckdb.connect(str(file), read_only=True)
+    """Open a serving file read-only: no other file can be read or written through it.
+
+    Raises:
+        IntegrityError: the file is missing, damaged or altered.
+    """
+    try:
+        con = duckdb.connect(str(file), read_only=True)
+    except duckdb.Error as error:
+        raise _damaged(file, error) from None
     con.execute("SET TimeZone = 'UTC'")
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
     return con
+
+
+def _damaged(file: Path, error: Exception) -> IntegrityError:
+    what = "is missing" if not file.exists() else f"cannot be read: {str(error).partition(chr(10))[0]}"
+    return IntegrityError(f"serve/{file.name}: {what}", remedy=AGAIN)
 
 
 def without_values(error: Exception) -> str:
@@ -53,11 +66,15 @@ def answer(folder: Path, query: str) -> pa.Table:
 
     Raises:
         UsageError: DuckDB refuses the query; the first line of its reason is kept.
+        IntegrityError: a block of the serving file is not what was written.
     """
-    con = connect(current(folder))
+    file = current(folder)
+    con = connect(file)
     try:
         return con.sql(query).to_arrow_table()
     except (duckdb.Error, AttributeError) as error:
+        if "Corrupt database file" in str(error) or type(error) is duckdb.IOException:
+            raise _damaged(file, error) from None
         reason = without_values(error)
         msg = f"the query cannot be answered: {reason}"
         raise UsageError(msg, remedy="SHOW TABLES lists what there is; results are read-only.") from None

@@ -1,0 +1,84 @@
+"""The manifest of a run: sealed, and with the digests of the files that hold what was computed.
+
+The manifest names the digest of each shard's summary, the summary those of its Parquet files: what
+is served is what was computed, to the last bit.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from enfold.errors import IntegrityError
+from enfold.ledger import storage
+
+AGAIN = "It can be made anew: enfold run STUDY."
+
+
+def write(target: Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest of the run in `target`; with it the run is finished."""
+    data = json.dumps({**manifest, "seal": _seal(manifest)}, sort_keys=True, indent=1).encode()
+    storage.replace(target / "manifest.json", data)
+
+
+def read(folder: Path, run: str) -> dict[str, Any]:
+    """Return the manifest of a finished run.
+
+    Raises:
+        IntegrityError: the run is not finished, or its manifest is damaged.
+    """
+    try:
+        found = json.loads(storage.read(folder / "runs" / run / "manifest.json"))
+        seal = found.pop("seal")
+        if seal == _seal(found) and found["run"][:16] == run:
+            return dict(found)
+    except FileNotFoundError:
+        msg = f"runs/{run}: the run was not finished"
+        raise IntegrityError(msg, remedy=AGAIN) from None
+    except (ValueError, KeyError, TypeError, AttributeError):  # not even JSON, or of another shape
+        pass
+    msg = f"runs/{run}/manifest.json: its SHA-256 does not match its content; damaged or altered"
+    raise IntegrityError(msg, remedy=AGAIN)
+
+
+def pointed(pointer: Path) -> dict[str, str]:
+    """Return what a `current.json` says: the run in force, and in `serve` its file.
+
+    Raises:
+        FileNotFoundError: there is none.
+        IntegrityError: it is damaged.
+    """
+    try:
+        found = json.loads(storage.read(pointer))
+        if set(found) <= {"run", "file"} and found.get("file", f"{found['run']}.duckdb") == f"{found['run']}.duckdb":
+            return {k: str(v) for k, v in found.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass
+    msg = f"{pointer.parent.name}/{pointer.name}: damaged or altered"
+    raise IntegrityError(msg, remedy=AGAIN)
+
+
+def parts(folder: Path, run: str, manifest: dict[str, Any], name: str) -> list[pa.Table]:
+    """Return the parts of one table of a run, each file verified before it is opened.
+
+    Raises:
+        IntegrityError: one is missing, damaged or altered.
+    """
+    source = folder / "runs" / run
+    try:
+        out = []
+        for shard in manifest["shards"]:
+            summary = storage.read_verified(source / "shards" / f"{shard}.json", manifest["summaries"][shard])
+            digest = json.loads(summary)["files"][name]
+            data = storage.read_verified(source / name / f"{shard}.parquet", digest)
+            out.append(pq.read_table(pa.BufferReader(data), page_checksum_verification=True))
+    except IntegrityError as error:
+        msg = f"runs/{run}/{name}: {error.message}"
+        raise IntegrityError(msg, remedy=AGAIN) from None
+    return out
+
+
+def _seal(manifest: dict[str, Any]) -> str:
+    return storage.sha256(json.dumps(manifest, sort_keys=True).encode())
