@@ -28,16 +28,30 @@ STUDY = 'plugins = []\n[study]\nid = "BENCH"\ntitle = "synthetic benchmark"\ntim
 
 
 def assessments(events: int, subjects: int, first: int = 0) -> pa.Table:
-    """Return synthetic SLEDAI-2K items as a source would send them, long form, in no order."""
+    """Return synthetic assessments as a source would send them: long form, whole forms and laboratory panels, in no order.
+
+    Ids are UUIDs, times have minutes and zone, every record has author, system and recorded time:
+    what a real export holds, and what does not compress.
+    """
     con = engine.connect(threads=2)
     items = ", ".join(f"'{c}'" for c in schema.instruments()["SLEDAI2K"].codes)
     return con.sql(f"""
-        SELECT 'e' || (i + {first}) AS event_id, 'S' || lpad((hash(i) % {subjects})::VARCHAR, 6, '0') AS subject_id,
-               'o' || (i // 24) AS occasion_id, 'W' || (i % 13 * 4) AS visit_id,
-               strftime(DATE '2024-01-01' + (hash(i + 1) % 700)::INTEGER, '%Y-%m-%d') AS occurred,
-               'SLEDAI2K' AS instrument, [{items}][i % 24 + 1] AS item,
-               CASE WHEN hash(i + 2) % 7 = 0 THEN 'present' ELSE 'absent' END AS value_code
-        FROM range({events}) t(i)
+        SELECT md5('e' || i)::UUID::VARCHAR AS event_id,
+               'SITE-' || lpad((i // 24 % 40)::VARCHAR, 3, '0') || '-' || lpad((hash(i // 24) % {subjects})::VARCHAR, 6, '0')
+                   AS subject_id,
+               md5('o' || i // 24)::UUID::VARCHAR AS occasion_id, 'W' || (i // 24 % 13 * 4) AS visit_id,
+               strftime(TIMESTAMP '2024-01-01' + to_minutes((hash(i // 24 + 1) % 1000000)::INTEGER), '%Y-%m-%dT%H:%M+01:00')
+                   AS occurred,
+               strftime(TIMESTAMP '2024-01-02' + to_seconds((hash(i // 24 + 1) % 60000000 + i % 24)::INTEGER),
+                        '%Y-%m-%dT%H:%M:%SZ') AS recorded_at,
+               'edc' AS source_system, 'investigator ' || (hash(i // 24 + 3) % 90) AS author,
+               CASE WHEN i % 3 = 0 THEN 'LABORATORY' ELSE 'SLEDAI2K' END AS instrument,
+               CASE WHEN i % 3 = 0 THEN 'C3' ELSE [{items}][i % 24 + 1] END AS item,
+               CASE WHEN i % 3 <> 0 THEN CASE WHEN hash(i + 2) % 7 = 0 THEN 'present' ELSE 'absent' END END AS value_code,
+               CASE WHEN i % 3 = 0 THEN ((hash(i + 4) % 9000)::DECIMAL(18, 2) / 100)::DECIMAL(18, 2)::VARCHAR END AS value_number,
+               CASE WHEN i % 3 = 0 THEN 'g/L' END AS unit,
+               CASE WHEN i % 3 = 0 THEN '0.9' END AS range_low, CASE WHEN i % 3 = 0 THEN '1.8' END AS range_high
+        FROM range({first}, {first} + {events}) t(i)
     """).to_arrow_table()
 
 

@@ -114,29 +114,27 @@ def _stage_rule(
     if system:
         fields.setdefault("source_system", {"constant": system})
     targets = [*ENVELOPE_TARGETS, *schema.events()[rule.emits].names]
-    columns = [f"{target_sql(fields[t]) if t in fields else 'NULL'} AS {quote(t)}" for t in targets]
+    columns = [f"CAST({target_sql(fields[t]) if t in fields else 'NULL'} AS VARCHAR) AS {quote(t)}" for t in targets]
     key = [*rule.key] or ["NULL"]
+    occasion = "occasion_id"
+    if rule.emits == "assessment":  # a correction inherits the occasion of what it corrects
+        made = _uuid5(study_id, _occasion_key(rule))
+        occasion = f"CASE WHEN occasion_id IS NULL AND supersedes IS NULL THEN {made} ELSE occasion_id END"
     con.execute(f"""
         CREATE TABLE {name} AS
-        SELECT {", ".join(f"CAST({c.rsplit(' AS ', 1)[0]} AS VARCHAR) AS {c.rsplit(' AS ', 1)[1]}" for c in columns)},
-               '1' AS schema_version, {ROW}, {_key_sql(key)} AS natural_key,
-               {_key_sql(rule.occasion_key) if rule.occasion_key else "NULL"} AS occasion_natural
-        FROM source SEMI JOIN (SELECT {ROW} FROM fate WHERE mapped) USING ({ROW})
-        WHERE {rule.when.sql()}
+        SELECT * REPLACE (
+            CASE WHEN event_id IS NOT NULL THEN event_id
+                 WHEN supersedes IS NOT NULL OR retracts IS NOT NULL THEN NULL
+                 WHEN natural_key IS NULL THEN NULL
+                 ELSE {_uuid5(study_id, f"subject_id || '|{rule.emits}|{rule.name}|' || natural_key")} END AS event_id,
+            {occasion} AS occasion_id)
+        FROM (
+            SELECT {", ".join(columns)},
+                   '1' AS schema_version, {ROW}, {_key_sql(key)} AS natural_key,
+                   {_key_sql(rule.occasion_key) if rule.occasion_key else "NULL"} AS occasion_natural
+            FROM source SEMI JOIN (SELECT {ROW} FROM fate WHERE mapped) USING ({ROW})
+            WHERE {rule.when.sql()})
     """)
-    con.execute(f"""
-        UPDATE {name} SET event_id = CASE
-            WHEN event_id IS NOT NULL THEN event_id
-            WHEN supersedes IS NOT NULL OR retracts IS NOT NULL THEN NULL
-            WHEN natural_key IS NULL THEN NULL
-            ELSE {_uuid5(study_id, f"subject_id || '|{rule.emits}|{rule.name}|' || natural_key")} END
-    """)
-    if rule.emits == "assessment":
-        # a correction inherits the occasion of what it corrects
-        con.execute(f"""
-            UPDATE {name} SET occasion_id = {_uuid5(study_id, _occasion_key(rule))}
-            WHERE occasion_id IS NULL AND supersedes IS NULL
-        """)
     extra = ""
     if staged.mapping.native:
         bad = "event_id IS NULL AND supersedes IS NULL AND retracts IS NULL"
@@ -150,7 +148,7 @@ def _stage_rule(
             f" UNION ALL SELECT {ROW}, 'study_id', 'other_study', '`study_id` is another study',"
             f" 'Land it in that study.' FROM {name} WHERE study_id <> {literal(study_id)}"
         )
-    query = check.failures(con, rule.emits, name) + extra
+    query = check.failures(con, rule.emits, name, {*fields, "occasion_id"}) + extra
     seen = set()
     for row in con.sql(query).to_arrow_table().to_pylist():
         mark = (row["source_row"], row["column_name"], row["code"])
@@ -174,7 +172,6 @@ def _typed(con: duckdb.DuckDBPyConnection, rule: Rule, name: str, source: Source
     table = con.sql(f"""
         SELECT {", ".join(map(quote, shown))}, {content_sql(rule.emits, filled=filled)} AS content
         FROM (SELECT {", ".join(columns)} FROM {name} ANTI JOIN bad USING ({ROW}))
-        ORDER BY {ROW}
     """).to_arrow_table()
     return with_ids(table).cast(staged_schema(rule.emits))
 

@@ -31,8 +31,10 @@ def form(fields: Iterable[Field], alias: str = "") -> str:
     parts = []
     for f in fields:
         text = _TEXT.get(f.kind, "CAST({c} AS VARCHAR)").format(c=f'{dot}"{f.name}"')
-        parts.append(f"coalesce('{f.name}=' || strlen({text}) || ':' || {text}, '')")
-    return " || ".join(parts) if parts else "''"
+        parts.append(
+            f"CASE WHEN {dot}\"{f.name}\" IS NOT NULL THEN concat('{f.name}=', strlen({text}), ':', {text}) END"
+        )
+    return f"concat({', '.join(parts)})" if parts else "''"  # one copy of each piece; null adds nothing
 
 
 @dataclass(frozen=True)
@@ -69,18 +71,22 @@ def content_sql(of: str | Shape, alias: str = "", filled: Container[str] | None 
         filled: columns that hold anything at all; others add nothing and are not even asked.
     """
     of = shape(of) if isinstance(of, str) else of
-    return f"sha256('{_piece(of.event_type)}' || {form(_only(of.content, filled), alias)})"
+    return f"sha256(concat('{_piece(of.event_type)}', {form(_only(of.content, filled), alias)}))"
 
 
-def leaf_sql(of: Shape, filled: Container[str] | None = None) -> str:
-    """Return the Merkle leaf of one event: SHA-256 over its salt, type, envelope and body.
+def leaf_sql(of: Shape, filled: Container[str] | None = None, content: str | None = None) -> str:
+    """Return the Merkle leaf of one event: SHA-256 over its salt, content digest and the rest of its envelope.
 
     The salt makes the leaf a commitment: it proves the event to whoever has it, and tells nothing to
     whoever has the leaf alone, as after a redaction.
+
+    Args:
+        of: the fields that the event was landed with.
+        filled: as for `content_sql`.
+        content: SQL of the content digest where it is known already.
     """
-    return (
-        f"sha256('leaf:' || hex(salt) || '{_piece(of.event_type)}' || {form(_only((*of.envelope, *of.body), filled))})"
-    )
+    rest = form(_only(tuple(f for f in of.envelope if not f.content), filled))
+    return f"sha256(concat('leaf:', hex(salt), {content or content_sql(of, filled=filled)}, {rest}))"
 
 
 def filled(rows: pa.Table) -> set[str]:

@@ -257,6 +257,7 @@ class Ledger:
         batches = {t: rows for t, rows in sorted(draft.batches.items()) if rows.num_rows}
         prepared = {t: segments.prepare(t, rows, position) for t, rows in batches.items()}
         fresh = [ids.entries(t, rows) for t, rows in prepared.items()] if self._tail[1] == self.position else None
+        root = segments.content_root(((canonical.shape(t), r) for t, r in prepared.items()), position)
         prepared = {t: rows.select(segments.stored_schema(t).names) for t, rows in prepared.items()}
         schemas = self._write_schemas()
         written = [
@@ -269,7 +270,7 @@ class Ledger:
             committed_at=now.astimezone(dt.UTC).isoformat(timespec="microseconds"),
             author=author,
             reason=reason,
-            root=segments.content_root(((canonical.shape(t), r) for t, r in prepared.items()), position),
+            root=root,
             rows={t: rows.num_rows for t, rows in prepared.items()},
             schemas=schemas,
             sources=sources,

@@ -107,14 +107,16 @@ def content_roots(batches: Iterable[tuple[Shape, pa.Table]], leaves: pa.Table | 
     over up to 1,024 children; the root of nothing is the SHA-256 of `empty`.
 
     Args:
-        batches: rows of segments, of one or many commits, each with the shape they were landed in.
+        batches: rows of segments, of one or many commits, each with the shape they were landed in, and
+            with `content` where it has just been computed.
         leaves: `position` and `leaf` of events that have no row any more.
     """
     con = engine.connect(threads=engine.cores())
     con.execute("CREATE TABLE leaves (position BIGINT, leaf VARCHAR)")
     for shape, rows in batches:
         con.register("rows", rows)
-        leaf = canonical.leaf_sql(shape, canonical.filled(rows))
+        known = "content" in rows.column_names and rows.column("content").null_count == 0
+        leaf = canonical.leaf_sql(shape, canonical.filled(rows), "content" if known else None)
         con.execute(f"INSERT INTO leaves SELECT position, {leaf} FROM rows")
         con.unregister("rows")
     if leaves is not None:
