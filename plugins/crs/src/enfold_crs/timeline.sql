@@ -87,9 +87,8 @@ classed AS (
     LEFT JOIN ventilated v ON v.subject_id = w.subject_id AND v.period = w.period AND v.moment IS NOT DISTINCT FROM w.moment
 ),
 at_home AS (
-    -- support before infusion: only more than that counts; of two devices at one instant the lesser, so that the worse
-    -- grade follows
-    SELECT subject_id, period, min(class) AS class FROM classed WHERE moment IS NULL GROUP BY subject_id, period
+    -- support before infusion: only more than that counts
+    SELECT subject_id, period, max(class) AS class FROM classed WHERE moment IS NULL GROUP BY subject_id, period
 ),
 oxygen AS (
     SELECT c.subject_id, c.period, c.moment,

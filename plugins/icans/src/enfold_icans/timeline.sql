@@ -27,7 +27,7 @@ scored AS (
            sum(CASE WHEN instrument = 'ICE' THEN least_value ELSE most_value END) AS total,
            bool_or(item = 'CAPD_UNABLE' AND code = 'yes') AS unable, bool_or(excluded) AS excluded, flatten(list(event_ids)) AS event_ids
     FROM (SELECT subject_id, period, tool, from_at, instrument, item, min(value_number) AS least_value, max(value_number) AS most_value,
-                 max(value_code) AS code, bool_and(attribution IS NOT DISTINCT FROM 'not_disease') AS excluded,
+                 max(value_code) AS code, bool_or(attribution IS NOT DISTINCT FROM 'not_disease') AS excluded,
                  flatten(list(event_ids)) AS event_ids
           FROM observed WHERE instrument = tool GROUP BY subject_id, period, tool, from_at, instrument, item)
     GROUP BY subject_id, period, from_at, instrument

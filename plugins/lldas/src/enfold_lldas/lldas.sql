@@ -129,7 +129,7 @@ seen AS (
     LEFT JOIN skipped k USING (subject_id, visit_id)
 )
 SELECT subject_id, visit_id, known_from, held, 'low_activity' AS criterion,
-       CASE WHEN total_lower > $sledai_max OR major_active OR organ_active THEN 'not_met'
+       CASE WHEN total_lower > $sledai_max THEN 'not_met'
             WHEN $use_bounds AND total_upper <= $sledai_max AND NOT major_active AND NOT organ_active THEN 'met'
             ELSE verdict(total <= $sledai_max AND NOT major_active AND NOT organ_active) END AS status,
        CASE WHEN total_lower > $sledai_max OR major_active OR organ_active THEN NULL

@@ -17,8 +17,8 @@ pgas AS (
     WHERE o.instrument = 'PGA'
 ),
 doses AS (
-    SELECT v.subject_id, v.visit_id, v.date, max(p.value_number) FILTER (p.measure = 'units') AS units,
-           max(p.value_number) FILTER (p.measure = 'days') AS days,
+    SELECT v.subject_id, v.visit_id, v.date, any_value(p.value_number) FILTER (p.measure = 'units') AS units,
+           any_value(p.value_number) FILTER (p.measure = 'days') AS days,
            flatten(list(p.event_ids) FILTER (p.measure = 'units')) AS event_ids
     FROM prednisone p JOIN visits v USING (subject_id, visit_id)
     WHERE p.measure IN ('units', 'days') GROUP BY v.subject_id, v.visit_id, v.date
@@ -75,7 +75,7 @@ manifestations AS (
            bool_or(open) AS open, bool_or(open AND grave) AS open_severe,
            count(DISTINCT item) FILTER (known AND here) AS items, flatten(list(event_ids)) AS event_ids
     FROM (SELECT c.subject_id, c.visit_id, c.suffix, f.item, f.known, c.visit_id = f.visit_id AS here, f.event_ids,
-                 coalesce(f.known AND f.value_code = 'present' AND coalesce(f.attribution, 'disease') <> 'not_disease', false) AS present,
+                 coalesce(f.known AND f.value_code = 'present' AND f.attribution IS DISTINCT FROM 'not_disease', false) AS present,
                  NOT f.known AND f.doubt <> 'not_done' AS open,
                  f.item IN ('CNS', 'VASCULITIS', 'NEPHRITIS', 'MYOSITIS', 'PLT_BELOW_60', 'HAEMOLYTIC_ANAEMIA', 'HOSPITALISATION') AS grave
           FROM compared c JOIN findings f ON f.subject_id = c.subject_id AND f.instrument = 'FLARE'
