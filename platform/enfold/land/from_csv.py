@@ -78,15 +78,10 @@ def read(data: bytes, name: str, *, packed: bool) -> pa.Table:
         if "straddling" in str(error):  # Arrow's word for a record that does not fit in a block
             what = f"a record after row {rows:,} is too long"
             raise limits.over(name, what, limits.MAX_RECORD, remedy=QUOTING) from None
-        uneven = next(((n, len(r)) for n, r in enumerate(_by_csv(octets)) if len(r) != len(header)), None)
-        if uneven is None:
-            raise
-        msg = f"{name}: row {uneven[0]} has {uneven[1]} values, and row 0 names {len(header)} columns"
-        raise UsageError(msg, remedy=QUOTING) from None
+        raise _torn(octets, name, len(header)) from None
     counted = _records(octets) == rows + 1 or sum(1 for _ in _by_csv(octets)) == rows + 1
     if reader.schema.names != header or not counted:
-        msg = f"{name}: {rows:,} records were read, and that is not what the file holds"
-        raise UsageError(msg, remedy=QUOTING)
+        raise _torn(octets, name, len(header))
     return pa.Table.from_batches(batches, reader.schema)
 
 
@@ -102,6 +97,16 @@ def _header(octets: IO[bytes], name: str) -> list[str]:
     if len(start) == limits.MAX_HEADER and text.tell() == len(text.getvalue()):
         raise limits.over(name, "row 0 is too long", limits.MAX_HEADER, remedy=QUOTING)
     return header
+
+
+def _torn(octets: Octets, name: str, columns: int) -> UsageError:
+    """Return what is wrong with a file that two readers do not read alike, and where."""
+    place = 0
+    for place, row in enumerate(_by_csv(octets)):
+        if len(row) != columns:
+            msg = f"{name}: row {place:,} has {len(row):,} values, and row 0 names {columns:,} columns"
+            return UsageError(msg, remedy=QUOTING)
+    return UsageError(f"{name}: what follows row {place:,} is not readable as records", remedy=QUOTING)
 
 
 def _records(octets: Octets) -> int:

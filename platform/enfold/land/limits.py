@@ -15,7 +15,7 @@ from enfold.errors import UsageError
 MAX_BYTES = 2 << 30  # of the file, and of what it unpacks to
 MAX_ROWS = 20_000_000
 MAX_COLUMNS = 2_000
-MAX_CELLS = 500_000_000  # rows times columns: empty cells take no place in the file, but in memory
+MAX_CELLS = 200_000_000  # rows times columns: an empty cell takes an octet of the file, and twenty of memory
 MAX_FIELD = 1 << 20  # octets of one value
 MAX_RECORD = 4 << 20  # octets of one CSV record; one of up to twice that may pass
 MAX_HEADER = 1 << 20  # octets of the row of column names
