@@ -1,0 +1,27 @@
+"""The how-to pages, executed as printed on a copy of the demo trial."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[1] / "docs" / "how-to"
+
+
+@pytest.mark.parametrize("page", ["change-data.md", "cut-and-compare.md"])
+def test_every_command_of_the_page_runs(page: str, demo_copy: Path, tmp_path: Path) -> None:
+    from enfold.testing.demo.main import write
+
+    demo_copy.rename(tmp_path / "STUDY")
+    shutil.rmtree(tmp_path / "edc", ignore_errors=True)
+    write(tmp_path / "edc")
+    blocks = re.findall(r"```sh\n(.*?)```", (DOCS / page).read_text("utf-8"), re.S)
+    assert blocks
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "ENFOLD_AUTHOR": "data manager"}
+    for block in blocks:
+        done = subprocess.run(["bash", "-ec", block], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
