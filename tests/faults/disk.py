@@ -75,10 +75,10 @@ class Record:
         return inside.parent.as_posix(), inside.name
 
     def _number(self, path: object) -> int:
-        return self._inodes[os.stat(str(path)).st_ino]
+        return self._inodes[Path(str(path)).stat().st_ino]
 
     def _open(self, real: Callable[..., int], path: object, flags: int, *mode: int) -> int:
-        new = bool(flags & os.O_CREAT) and not os.path.exists(str(path))
+        new = bool(flags & os.O_CREAT) and not Path(str(path)).exists()
         fd = real(path, flags, *mode)
         if new:
             self._count += 1
@@ -86,7 +86,7 @@ class Record:
             self.steps.append(("entry", self._place(path)[0], ((self._place(path)[1], self._count),)))
         inside = Path(str(path)).is_relative_to(self.root)
         if inside:
-            number = 0 if os.path.isdir(str(path)) else self._number(path)
+            number = 0 if Path(str(path)).is_dir() else self._number(path)
             self._fds[fd] = (Path(str(path)).relative_to(self.root).as_posix(), number)
             self._at[fd] = 0
         else:
@@ -126,11 +126,10 @@ class Record:
         self.steps.append(("entry", folder, ((name, number), (was, None))))
 
     def _unlink(self, real: Callable[..., None], path: object) -> None:
-        inode = os.stat(str(path)).st_ino
-        last = os.stat(str(path)).st_nlink == 1
+        found = Path(str(path)).stat()
         real(path)
-        if last:  # the system may give its number to another file
-            self._inodes.pop(inode, None)
+        if found.st_nlink == 1:  # the system may give its number to another file
+            self._inodes.pop(found.st_ino, None)
         folder, name = self._place(path)
         self.steps.append(("entry", folder, ((name, None),)))
 
