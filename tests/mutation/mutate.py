@@ -30,16 +30,18 @@ from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from enfold import study
+from enfold import schema, study
 from enfold.contract import Declaration, Derivation, SqlRule
-from enfold.evaluate.call import stamp
+from enfold.evaluate import evidence
 from enfold.evaluate.discover import Discovery, discover
 from enfold.evaluate.evidence import ShardEvidence
 from enfold.evaluate.graph import Task, plan
+from enfold.ledger import engine
 from enfold.testing import examples as ex
 
 HERE = Path(__file__).parent
@@ -49,7 +51,8 @@ LEAST = 90
 PORTION = 50  # mutants that one process judges before it reports
 TOGETHER = 100  # examples evaluated at once
 MEMORY = 6 << 30  # bytes that one process may use; a mutant that needs more raises
-STAMPED = ["parameter_digest", "code_hash"]  # columns in which a mutant always differs
+CONNECT = engine.connect
+CITED = ["event_ids"]  # not compared: the laws test citations
 TOKEN = re.compile(
     r"--[^\n]*|'(?:[^']|'')*'|\$?[A-Za-z_][A-Za-z_0-9]*|[0-9]+(?:\.[0-9]+)?|<=|>=|<>|\|\||[-+*/<>=(),.\[\]{}:]|\s+|."
 )
@@ -235,6 +238,66 @@ def _other_defaults(value: Any) -> list[Any]:
     return []
 
 
+class _Seen(ShardEvidence):
+    """The evidence of a rule, on one connection for the whole process: connecting takes longer than most rules."""
+
+    def __init__(self, *args: Any) -> None:
+        with mock.patch.object(evidence.engine, "connect", _connection):
+            super().__init__(*args)
+
+
+@cache
+def _connection() -> Any:
+    """Return a connection that runs what sets it up once only."""
+    connection = CONNECT()
+    done: set[str] = set()
+
+    def execute(statement: str) -> None:
+        if statement not in done:
+            done.add(statement)
+            connection.execute(statement)
+
+    return types.SimpleNamespace(
+        register=connection.register, execute=execute, sql=connection.sql, table=connection.table
+    )
+
+
+def _shaped(task: Task, raw: pa.Table, study_id: str) -> pa.Table:
+    """Return what `stamp` returns, without connecting: rows sorted, types and keys checked."""
+    table = schema.results()["derived" if isinstance(task.declaration, Derivation) else "verdicts"]
+    fixed = {"study_id": study_id, "alias": task.alias, "id": task.declaration.id, "grain": task.declaration.grain}
+    columns = {
+        f.name: pa.array([fixed[f.name]] * raw.num_rows, f.type)
+        if f.name in fixed
+        else raw.column(f.name).cast(f.type)
+        if f.name in raw.column_names
+        else pa.nulls(raw.num_rows, f.type)
+        for f in table.arrow()
+    }
+    rows = pa.table(columns)
+    for field in table.fields:
+        if field.codes and set(pc.unique(rows.column(field.name)).to_pylist()) - set(field.codes) - {None}:
+            raise ValueError(field.name)
+    keys = [k for k in table.key if k not in fixed]
+    if rows.group_by(keys).aggregate([]).num_rows < rows.num_rows or any(
+        rows.column(k).null_count for k in _needed(table)
+    ):
+        raise ValueError(keys)
+    if "criterion" in keys:
+        units = rows.group_by([k for k in keys if k != "criterion"]).aggregate([]).num_rows
+        if units != rows.filter(pc.equal(rows.column("criterion"), "overall")).num_rows:
+            raise ValueError("overall")
+    scalars = [f.name for f in rows.schema if not pa.types.is_list(f.type)]
+    return rows.sort_by([("subject_id", "ascending"), *((n, "ascending") for n in scalars if n != "subject_id")])
+
+
+def _needed(table: Any) -> list[str]:
+    """Return the columns that no row may leave empty and that a rule fills itself."""
+    return [
+        f.name for f in table.fields if not f.optional and f.name in {"subject_id", "measure", "criterion", "status"}
+    ]
+
+
 @dataclass
 class Node:
     """One declaration under one set of parameters, its own and those of all it reads, with the patients of every example
@@ -257,8 +320,8 @@ class Node:
             new = {s: rows for s, rows in changed.get(id(parent), {}).items() if s in subjects}
             kept = _only(parent.result, subjects - set(new))
             results[parent.task.alias] = pa.concat_tables([kept, *new.values()])
-        seen = ShardEvidence(d, read, results, self.study, self.study.data_cutoff)
-        return stamp(task, d.rule(seen, task.parameters), self.study.id, subjects)
+        seen = _Seen(d, read, results, self.study, self.study.data_cutoff)
+        return _shaped(task, d.rule(seen, task.parameters), self.study.id)
 
 
 def _set(task: Task, declaration: Declaration) -> Any:
@@ -368,13 +431,13 @@ def _noticed(mutated: Node, of: set[str], declaration: Declaration, among: tuple
 def _differing(rows: pa.Table, before: pa.Table, subjects: set[str]) -> dict[str, pa.Table]:
     """Return, by subject, the new rows that differ from those before; both are sorted by subject."""
     before = _only(before, subjects)
-    if rows.drop_columns(STAMPED).equals(before.drop_columns(STAMPED)):
+    if rows.drop_columns(CITED).equals(before.drop_columns(CITED)):
         return {}
     new, old = _slices(rows), _slices(before)
     return {
         s: new.get(s, rows.slice(0, 0))
         for s in new.keys() | old.keys()
-        if s not in old or s not in new or not new[s].drop_columns(STAMPED).equals(old[s].drop_columns(STAMPED))
+        if s not in old or s not in new or not new[s].drop_columns(CITED).equals(old[s].drop_columns(CITED))
     }
 
 

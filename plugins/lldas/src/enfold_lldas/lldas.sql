@@ -59,7 +59,7 @@ complete_forms AS (
     GROUP BY c.subject_id, c.occasion_id, c.visit_id, v.ordinal
     HAVING bool_and(c.counts IS NOT NULL)
     UNION ALL
-    SELECT c.subject_id, c.occasion_id, 0
+    SELECT c.subject_id, c.occasion_id, -1  -- before the first planned visit, which is 1
     FROM compared_items c
     JOIN (FROM occasions WHERE instrument = 'SLEDAI2K' AND baseline_for IN ('efficacy', 'both')) o
          USING (subject_id, occasion_id)
