@@ -211,7 +211,7 @@ def small_bombs(at: Place) -> dict[Path, str]:
         ): "column `subject_id`: a value is too long",
         at.put("cut.csv.gz", gzip.compress(f"{HEAD}\n{GOOD}".encode())[:-5]): "not readable",
         at.put("not.csv.gz", b"SECRET"): "not readable",
-        at.put("one.csv.gz", packed("event_id\n", "SECRET", 64)): "is too long",
+        at.put("one.csv.gz", packed("event_id\n", "SECRET", 12)): "is too long",
         at.put("footer.parquet", whole[:-8] + (2**31 - 1).to_bytes(4, "little") + b"PAR1"): "the footer is too long",
         at.put("torn.parquet", whole[: len(whole) // 2] + whole[-40:]): "not readable",
         parquet(at.incoming / "wide.parquet", pa.table({f"c{n}": ["1"] for n in range(2001)})): "2,001 columns",
@@ -247,7 +247,7 @@ BAD_RECORDS = [
     ("value_text", "formula", "@SUM(A1)"),
     ("value_text", "formula", "+cmd|' /C calc'!A0"),
     ("value_text", "formula", "-2+3+cmd|' /C calc'!A0"),
-    ("value_text", "formula", "- SUM (A1)"),
+    ("value_text", "formula", "- SUM(A1)"),
     ("value_text", "formula", "+Sheet2!A1"),
     ("value_text", "formula", "\t=1"),
     ("value_text", "formula", "\n=1"),
@@ -270,7 +270,8 @@ BAD_RECORDS = [
     ("subject_id", "look_alike_subject", "s-01"),
     ("subject_id", "look_alike_subject", "S-1"),
 ]
-FINE = ["-5 (baseline)", "+", "- no change!", "+/-", "5 = 6", "a@b", "two\nlines\tof text", "Zo\u00eb", "\u65e5\u672c"]
+FINE = [
+    "- headache (mild)","-5 (baseline)", "+", "- no change!", "+/-", "5 = 6", "a@b", "two\nlines\tof text", "Zo\u00eb", "\u65e5\u672c"]
 
 
 def test_bad_records_are_refused_by_row_and_nothing_else_is_written(

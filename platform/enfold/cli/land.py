@@ -53,7 +53,10 @@ def execute(args: argparse.Namespace) -> int:
         if args.mapping:
             chosen = mapping.load(args.mapping)
         else:
-            chosen = mapping.native(_event_type(args.event_type or path.stem), source.rows.column_names)
+            chosen = mapping.native(
+                _event_type(args.event_type or path.name.removesuffix(".gz").rpartition(".")[0]),
+                source.rows.column_names,
+            )
         report = land(
             args.study, source, chosen, study_id=study_id, author=args.author, reason=args.reason,
             system=args.source, strict=args.strict, dry_run=args.dry_run, snapshot=args.snapshot,

@@ -4,6 +4,7 @@ Works on staged text, all rows of one rule at once; each failing field of each r
 refusal with row, column, code, reason and remedy. Reasons never quote the value.
 """
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 import duckdb
@@ -29,7 +30,7 @@ CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}\x{202a}-\x{202e}\x{2066}-\x{2
 # The signs count in full width too, as some keyboards give them (U+FF0B, U+FF0D, U+FF1D, U+FF20).
 FORMULA = (
     r"(?s)^\s*[=@\x{ff1d}\x{ff20}]|^[\t\r]"
-    r"|^\s*[+\x{ff0b}\x{ff0d}-].*(\||![\pL$#]|[\pL_][\pL\pN_.]*\s*\()"
+    r"|^\s*[+\x{ff0b}\x{ff0d}-].*(\||![\pL$#]|[\pL_][\pL\pN_.]*\()"
 )
 INSTANT = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})$"
 
@@ -59,12 +60,16 @@ def checks(event_type: str) -> list[Check]:
     return out
 
 
-def failures(con: duckdb.DuckDBPyConnection, event_type: str, staged: str) -> str:
-    """Return SQL that lists the refusals of the staged rows: row, column, code, reason, remedy."""
+def failures(con: duckdb.DuckDBPyConnection, event_type: str, staged: str, filled: Container[str]) -> str:
+    """Return SQL that lists the refusals of the staged rows: row, column, code, reason, remedy.
+
+    Columns that nothing fills (not in `filled`) are only asked for what is missing.
+    """
     parts = [
         f"SELECT source_row, {literal(c.column)} AS column_name, {literal(c.code)} AS code, "
         f"{literal(c.reason)} AS reason, {literal(c.remedy)} AS remedy FROM {staged} WHERE {c.bad}"
         for c in [*checks(event_type), _look_alike(staged)]
+        if c.column in filled or not c.bad.startswith(f"{quote(c.column)} IS NOT NULL")
     ]
     return " UNION ALL ".join(parts)
 

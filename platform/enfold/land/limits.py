@@ -23,6 +23,7 @@ MAX_RATIO = 200  # of unpacked to packed octets; clinical text packs 5 to 50 tim
 RATIO_FROM = 16 << 20  # below this even a wild ratio is harmless
 MAX_FOOTER = 16 << 20  # octets of a Parquet file's own description
 MAX_GROUPS = 10_000  # row groups of a Parquet file
+MAX_REFUSALS = 100_000  # faults of records; beyond that the file as a whole is refused
 MAX_NAME = 200  # characters of the name of a file or a column
 
 ROW = "source_row"

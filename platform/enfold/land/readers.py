@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from enfold.errors import UsageError
 from enfold.land import from_csv, from_parquet, limits
@@ -95,12 +96,28 @@ def _octets(path: Path, name: str) -> bytes:
 
 
 def _as_text(table: pa.Table) -> pa.Table:
-    """Return every column as text, empty text as null, and number the rows."""
+    """Return every column as text, trimmed of blanks, empty text as null, and number the rows."""
+    rows = pa.arange(1, table.num_rows + 1)
+    other = [f.name for f in table.schema if f.type not in (pa.string(), pa.large_string())]
+    cast = _cast_to_text(table.select(other).append_column(ROW, rows)) if other else None
+    columns = {}
+    for field in table.schema:
+        if cast is not None and field.name in other:
+            columns[field.name] = cast.column(field.name)
+            continue
+        text = pc.utf8_trim(table.column(field.name).cast(pa.string()), characters=" ")
+        columns[field.name] = pc.if_else(pc.equal(pc.binary_length(text), 0), pa.scalar(None, pa.string()), text)
+    return pa.table({**columns, ROW: rows})
+
+
+def _cast_to_text(table: pa.Table) -> pa.Table:
     con = engine.connect(threads=engine.cores())
     con.execute("SET preserve_insertion_order = true")
-    con.register("source", table.append_column(ROW, pa.arange(1, table.num_rows + 1)))
+    con.register("source", table)
     columns = []
     for field in table.schema:
+        if field.name == ROW:
+            continue
         name = '"' + field.name.replace('"', '""') + '"'
         text = f"nullif(trim(CAST({name} AS VARCHAR)), '')"
         if pa.types.is_floating(field.type):
@@ -109,4 +126,4 @@ def _as_text(table: pa.Table) -> pa.Table:
         if pa.types.is_timestamp(field.type):
             text = f"nullif(strftime({name}, '%Y-%m-%dT%H:%M:%S'), '')"
         columns.append(f"{text} AS {name}")
-    return con.sql(f"SELECT {', '.join([*columns, ROW])} FROM source").to_arrow_table()
+    return con.sql(f"SELECT {', '.join(columns)} FROM source").to_arrow_table()

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from enfold import schema
 from enfold.errors import ConflictError, UsageError
-from enfold.land import check
+from enfold.land import check, limits
 from enfold.land.changes import NAMESPACE, staged_schema, with_ids
 from enfold.land.mapping import ENVELOPE_TARGETS, Mapping, Rule, literal, quote, target_sql
 from enfold.land.readers import ROW, Source
@@ -150,12 +150,22 @@ def _stage_rule(
         )
     query = check.failures(con, rule.emits, name, {*fields, "occasion_id"}) + extra
     seen = set()
-    for row in con.sql(query).to_arrow_table().to_pylist():
+    found = con.sql(f"SELECT * FROM ({query}) LIMIT {limits.MAX_REFUSALS + 1}").to_arrow_table()
+    if found.num_rows > limits.MAX_REFUSALS:
+        msg = f"{staged.source.name}: more than {limits.MAX_REFUSALS} things are wrong with its records"
+        remedy = f"Nothing was landed: it is likely not the file, or the mapping, that was meant. {_first(found)}"
+        raise UsageError(msg, remedy=remedy)
+    for row in found.to_pylist():
         mark = (row["source_row"], row["column_name"], row["code"])
         if mark not in seen:
             seen.add(mark)
             staged.refused.append(row)
     staged.refused.sort(key=lambda r: (r["source_row"], r["column_name"] or "", r["code"]))
+
+
+def _first(found: pa.Table) -> str:
+    row = found.slice(0, 1).to_pylist()[0]
+    return f"One of them: row {row['source_row']}, column {row['column_name']}: {row['reason']}."
 
 
 def _typed(con: duckdb.DuckDBPyConnection, rule: Rule, name: str, source: Source) -> pa.Table:
