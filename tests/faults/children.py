@@ -15,10 +15,10 @@ from typing import Any
 import great_expectations  # noqa: F401 - imported before the fork, for it takes longest
 import pyarrow as pa
 
-import enfold
 from enfold.errors import EnfoldError
 from enfold.land import mapping, readers
 from enfold.land.landing import land
+from enfold.land.protocol import land_study
 from enfold.ledger.ledger import Draft, Ledger
 from enfold.ledger.pack import pack
 from enfold.ledger.redact import redact
@@ -198,12 +198,12 @@ def limited(study: str, log: str, how: str) -> None:
     if how == "other user":
         os.setuid(65534)
     ways = {
-        "open": lambda: enfold.ledger.ledger.Ledger(folder / "ledger"),
+        "open": lambda: Ledger(folder / "ledger"),
         "read": lambda: scene.held(Ledger(folder / "ledger")),
         "land": lambda: put(folder, rows_of("new")),
         "redact": lambda: redact(folder / "ledger", ["c.1"], author="a", reason="r"),
         "pack": lambda: pack(folder / "ledger"),
-        "study": lambda: scene.land_study(folder, (folder / "other.toml").read_text("utf-8")),
+        "study": lambda: land_study(folder, Path(log).with_name("other.toml"), author="a", reason="r"),
     }
     for way, do in ways.items():
         said = "ok"

@@ -271,7 +271,17 @@ BAD_RECORDS = [
     ("subject_id", "look_alike_subject", "S-1"),
 ]
 FINE = [
-    "- headache (mild)","-5 (baseline)", "+", "- no change!", "+/-", "5 = 6", "a@b", "two\nlines\tof text", "Zo\u00eb", "\u65e5\u672c"]
+    "- headache (mild)",
+    "-5 (baseline)",
+    "+",
+    "- no change!",
+    "+/-",
+    "5 = 6",
+    "a@b",
+    "two\nlines\tof text",
+    "Zo\u00eb",
+    "\u65e5\u672c",
+]
 
 
 def test_bad_records_are_refused_by_row_and_nothing_else_is_written(

@@ -3,7 +3,7 @@
 A mutant is one declaration with one small change: a token of its SQL (comparison, arithmetic, logic, literal, aggregate,
 join, order), a node of its Python, or a default of its parameters. It is killed if a worked example fails or the
 rule raises. Left alone are tokens that feed words or citations only: lines with a string that holds a space, with
-`||`, or that gather event ids or `known_from` (the laws test those), and a CASE that chooses between such strings;
+`||`, or that gather event ids, names of domains or `known_from` (the laws test those), and a CASE that chooses between such strings;
 the width of a DECIMAL, for one digit more never changes a value that fits; and the name of a field within a literal struct,
 which is no value.
 
@@ -62,7 +62,7 @@ SWAP = {
     "bool_or": ["bool_and"], "bool_and": ["bool_or"], "greatest": ["least"], "least": ["greatest"], "DESC": ["ASC"],
 }  # fmt: skip
 STATUS = {"'met'": ["'not_met'"], "'not_met'": ["'met'", "'not_evaluable'"], "'not_evaluable'": ["'not_met'"]}
-FEEDS_WORDS = re.compile(r"\|\||flatten\(|list_concat\(|known_from|_ids\b")
+FEEDS_WORDS = re.compile(r"\|\||flatten\(|list_concat\(|known_from|FROM cut\)|_ids\b|_domains\b")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ WITH washing AS (
            flatten(list(e.event_ids)) AS event_ids
     FROM periods p JOIN exposures e ON e.subject_id = p.subject_id AND e.kind = 'medication'
         AND (e.drug_class IN ('immunosuppressant', 'biologic') OR (e.drug_class = 'glucocorticoid' AND NOT $glucocorticoid_exempt))
-        AND coalesce(e.role, 'background') NOT IN ('toxicity_treatment', 'prior_therapy')
+        AND coalesce(e.role NOT IN ('toxicity_treatment', 'prior_therapy'), true)
         AND e.first_day_earliest < p.starts_date
         AND coalesce(e.last_day_latest, DATE '9999-12-31') >= p.starts_date - CAST($washout_days AS INTEGER)
     GROUP BY p.subject_id, p.period

@@ -5,7 +5,7 @@
 re_infused AS (
     SELECT p.subject_id, min(p.starts_date) AS date
     FROM periods p JOIN subjects s USING (subject_id)
-    WHERE p.period > 1 AND p.starts_date > s.infusion_date + CAST($split_dose_days AS INTEGER)
+    WHERE p.starts_date > s.infusion_date + CAST($split_dose_days AS INTEGER)
     GROUP BY p.subject_id
 ),
 people AS (
@@ -18,7 +18,7 @@ planned AS (
            a.known_from, a.event_ids,
            CASE WHEN v.status = 'held' AND a.status IN ('met', 'not_met') THEN a.status ELSE 'not_evaluable' END AS status
     FROM visits v JOIN people p USING (subject_id) JOIN answered a USING (subject_id, visit_id)
-    WHERE v.scheduled AND v.target_day > 0 AND v.status <> 'not_due'
+    WHERE v.status <> 'not_due'
       AND CASE WHEN v.date IS NOT NULL THEN v.date <= p.horizon ELSE v.window_until <= p.horizon END
 ),
 marked AS (

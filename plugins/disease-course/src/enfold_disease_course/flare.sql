@@ -20,7 +20,7 @@ asked AS (
 scores AS (
     SELECT t.subject_id, t.visit_id, v.date, t.value_number AS total, t.lower, t.upper, t.event_ids, t.known_from
     FROM sledai_2k t JOIN visits v USING (subject_id, visit_id)
-    WHERE t.measure = 'total' AND t.visit_id IS NOT NULL AND v.status = 'held'
+    WHERE t.measure = 'total'
 ),
 rises AS (
     -- EC-25: the previous visit, planned or not, is the last one before with a complete SLEDAI-2K
@@ -32,13 +32,13 @@ rises AS (
 ),
 bilag AS (
     SELECT subject_id, visit_id,
-           max(lower) FILTER (measure = 'new_a_previous') AS a, max(upper) FILTER (measure = 'new_a_previous') AS a_upper,
-           max(lower) FILTER (measure = 'new_b_previous') AS b, max(upper) FILTER (measure = 'new_b_previous') AS b_upper,
-           max(lower) FILTER (measure = 'new_c_previous') AS c, max(upper) FILTER (measure = 'new_c_previous') AS c_upper,
+           any_value(lower) FILTER (measure = 'new_a_previous') AS a, any_value(upper) FILTER (measure = 'new_a_previous') AS a_upper,
+           any_value(lower) FILTER (measure = 'new_b_previous') AS b, any_value(upper) FILTER (measure = 'new_b_previous') AS b_upper,
+           any_value(lower) FILTER (measure = 'new_c_previous') AS c, any_value(upper) FILTER (measure = 'new_c_previous') AS c_upper,
            count(value_number) = 3 AS complete,
-           max(value_code) FILTER (measure = 'new_a_previous') AS a_domains,
-           max(value_code) FILTER (measure = 'new_b_previous') AS b_domains,
-           max(value_code) FILTER (measure = 'new_c_previous') AS c_domains,
+           any_value(value_code) FILTER (measure = 'new_a_previous') AS a_domains,
+           any_value(value_code) FILTER (measure = 'new_b_previous') AS b_domains,
+           any_value(value_code) FILTER (measure = 'new_c_previous') AS c_domains,
            max(reason) AS reason, max(known_from) AS known_from, flatten(list(event_ids)) AS event_ids
     FROM bilag_change
     WHERE visit_id IS NOT NULL AND measure IN ('new_a_previous', 'new_b_previous', 'new_c_previous')
@@ -72,7 +72,7 @@ graded AS (
     SELECT subject_id, visit_id, held, known_from, 'bilag',
            CASE WHEN a > 0 THEN 3 WHEN b >= $moderate_new_b THEN 2 WHEN b > 0 OR c >= $mild_new_c THEN 1
                 WHEN complete THEN 0 END,
-           CASE WHEN coalesce(a_upper, 1) > 0 THEN 3 WHEN b_upper >= $moderate_new_b THEN 2
+           CASE WHEN coalesce(a_upper > 0, true) THEN 3 WHEN b_upper >= $moderate_new_b THEN 2
                 WHEN b_upper > 0 OR c_upper >= $mild_new_c THEN 1 ELSE 0 END,
            3, coalesce(bilag_reason, 'BILAG-2004 at the visit is missing'),
            'new A: ' || coalesce(a_domains, 'none proven') || '; new B: ' || coalesce(b_domains, 'none proven')
@@ -83,7 +83,7 @@ graded AS (
     SELECT subject_id, visit_id, held, known_from, 'sledai_rise',
            -- what is known may prove a rise; that there is none needs the whole form
            CASE WHEN rise >= $severe_sledai_rise THEN 2 WHEN rise >= $sledai_rise THEN 1
-                WHEN total - total_was IS NOT NULL THEN 0 END,
+                WHEN total IS NOT NULL AND total_was IS NOT NULL THEN 0 END,
            CASE WHEN rise_upper < $sledai_rise THEN 0 WHEN rise_upper < $severe_sledai_rise THEN 1 ELSE 2 END,
            2, CASE WHEN total IS NULL THEN 'SLEDAI-2K at the visit is missing or incomplete'
                    ELSE 'no earlier visit with a complete SLEDAI-2K to compare with' END,

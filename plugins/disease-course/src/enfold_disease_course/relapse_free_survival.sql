@@ -8,7 +8,7 @@ WITH facts AS (
            CASE WHEN x.status = 'not_applicable' THEN x.value_number END AS stop_day,
            CASE WHEN $origin = 'infusion' THEN 0 ELSE r.value_number END AS start_day
     FROM subjects s
-    LEFT JOIN (FROM relapse WHERE criterion = 'overall') o USING (subject_id)
+    JOIN (FROM relapse WHERE criterion = 'overall') o USING (subject_id)
     LEFT JOIN (FROM relapse WHERE criterion = 'response') r USING (subject_id)
     LEFT JOIN (FROM relapse WHERE criterion = 'reinfusion') x USING (subject_id)
 ),

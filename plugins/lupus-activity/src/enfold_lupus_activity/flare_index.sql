@@ -30,8 +30,8 @@ points AS (
     FROM visits v
     LEFT JOIN forms s USING (subject_id, visit_id)
     LEFT JOIN pgas g USING (subject_id, visit_id)
-    LEFT JOIN doses d USING (subject_id, visit_id)
-    LEFT JOIN weight w USING (subject_id, visit_id)
+    JOIN doses d USING (subject_id, visit_id)
+    JOIN weight w USING (subject_id, visit_id)
     WHERE v.status = 'held'
 ),
 form_before AS (
@@ -75,7 +75,7 @@ manifestations AS (
            bool_or(open) AS open, bool_or(open AND grave) AS open_severe,
            count(DISTINCT item) FILTER (known AND here) AS items, flatten(list(event_ids)) AS event_ids
     FROM (SELECT c.subject_id, c.visit_id, c.suffix, f.item, f.known, c.visit_id = f.visit_id AS here, f.event_ids,
-                 coalesce(f.known AND f.value_code = 'present' AND f.attribution IS DISTINCT FROM 'not_disease', false) AS present,
+                 f.known AND f.value_code = 'present' AND f.attribution IS DISTINCT FROM 'not_disease' AS present,
                  NOT f.known AND f.doubt <> 'not_done' AS open,
                  f.item IN ('CNS', 'VASCULITIS', 'NEPHRITIS', 'MYOSITIS', 'PLT_BELOW_60', 'HAEMOLYTIC_ANAEMIA', 'HOSPITALISATION') AS grave
           FROM compared c JOIN findings f ON f.subject_id = c.subject_id AND f.instrument = 'FLARE'

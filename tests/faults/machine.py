@@ -1,0 +1,230 @@
+"""The ledger lives through whatever Hypothesis thinks of, next to a model of a few lines of Python.
+
+After each step its rows are those of the model; at the end the fold says of every version whether it
+stands as the reference does (tests/fold/reference.py), before packing and after it.
+
+A new kind of operation is one more rule: change `model`, do it to the ledger, and `agree` compares.
+"""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import reference
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from enfold import schema, study
+from enfold.fold.cut import Cut
+from enfold.fold.fold import fold
+from enfold.ledger import segments
+from enfold.ledger.ledger import Ledger
+from enfold.ledger.pack import pack
+from enfold.ledger.redact import redact
+from enfold.run.shard import read_events
+from faults import scene
+from faults.powerloss import small_index
+from tests_support import STUDY
+
+SAID = ("event_id", "subject_id", "occurred", "status", "visit_id", "supersedes", "retracts")
+numbers = st.integers(0, 10**6)
+statuses = st.sampled_from(["held", "missed"])
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """The ledger and its model."""
+
+    steps_taken = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        memory = Path("/dev/shm")
+        self.root = Path(tempfile.mkdtemp(prefix="enfold-faults-", dir=memory if memory.is_dir() else None))
+        self.index = small_index()
+        self.index.__enter__()
+        self.path = Ledger.create(self.root / "ledger").path
+        self.model: list[dict[str, Any]] = []  # every version, with its position
+        self.gone: set[str] = set()
+        self.position = 0
+        self.named = 0
+        scene.land_study(self.root)
+        self.position += 1
+
+    # what is done
+
+    @rule(subject=st.integers(1, 3), month=st.integers(1, 9), status=statuses, visit=st.sampled_from([None, "W4"]))
+    def land(self, subject: int, month: int, status: str, visit: str | None) -> None:
+        """A new fact; one that happened before another that is there already is late."""
+        row = {"event_id": self._name(), "subject_id": f"0{subject}", "occurred": f"2026-0{month}-01",
+               "status": status, "visit_id": visit}  # fmt: skip
+        self._land("visit", row)
+
+    @precondition(lambda self: self.model)
+    @rule(which=numbers)
+    def duplicate(self, which: int) -> None:
+        """The same once more, under the same id."""
+        row = self._any(which)
+        self._land("retraction" if row.get("retracts") else "visit", row)
+
+    @precondition(lambda self: self.model)
+    @rule(which=numbers)
+    def conflict(self, which: int) -> None:
+        """Another content under the same id: both are kept."""
+        row = self._any(which)
+        if not row.get("retracts"):
+            self._land("visit", {**row, "status": "missed" if row["status"] == "held" else "held"})
+
+    @precondition(lambda self: self.model)
+    @rule(which=numbers, other=numbers, status=statuses, merge=st.booleans())
+    def correct(self, which: int, other: int, status: str, merge: bool) -> None:
+        """A correction of one version, or of two of one subject."""
+        row = self._any(which)
+        if row.get("retracts"):
+            return
+        targets = {row["event_id"]}
+        second = self._any(other)
+        if merge and second["subject_id"] == row["subject_id"] and not second.get("retracts"):
+            targets.add(second["event_id"])
+        new = {"event_id": self._name(), "subject_id": row["subject_id"], "occurred": row["occurred"],
+               "status": status, "visit_id": row.get("visit_id"), "supersedes": sorted(targets), "reason": "r"}  # fmt: skip
+        self._land("visit", new)
+
+    @precondition(lambda self: self.model)
+    @rule(which=numbers)
+    def retract(self, which: int) -> None:
+        """A retraction of any version, of another retraction too."""
+        row = self._any(which)
+        new = {"event_id": self._name(), "subject_id": row["subject_id"], "retracts": row["event_id"], "reason": "r"}
+        self._land("retraction", new)
+
+    @precondition(lambda self: self.model)
+    @rule(which=numbers)
+    def redact(self, which: int) -> None:
+        """A fact with all that is linked to it leaves for good."""
+        joined = {self._any(which)["event_id"]}
+        while True:
+            more = {i for r in self.model for i in self._ids(r) if joined & self._ids(r)} - joined
+            if not more:
+                break
+            joined |= more
+        there = sorted(joined & {r["event_id"] for r in self.model})
+        redact(self.path, there, author="a", reason="r")
+        self.model = [r for r in self.model if r["event_id"] not in joined]
+        self.gone |= joined
+        self.position += 1
+
+    @rule(orphan=st.booleans(), aside=st.booleans(), lock=st.sampled_from([b"", b"writing\n", b"finished elsewhere\n"]))
+    def crash(self, orphan: bool, aside: bool, lock: bytes) -> None:
+        """What a writer that was killed leaves: a segment nobody names, a file aside, the lock file not put right."""
+        folder = self.path / "segments" / "visit"
+        folder.mkdir(parents=True, exist_ok=True)
+        if orphan:
+            rows = segments.prepare("visit", scene.staged("visit", scene.visits("orphan")).drop_columns("content"), 99)
+            (folder / "000000000099-0badcafe.parquet").write_bytes(segments.encode(rows))
+        if aside:
+            (self.path / "commits" / ".0123456789abcdef.tmp").write_bytes(b'{"position":')
+            (folder / ".0123456789abcdef.tmp").write_bytes(b"PAR1")
+        (self.path / ".lock").write_bytes(lock)
+
+    @rule()
+    def pack(self) -> None:
+        """Rows move; nothing else does."""
+        pack(self.path)
+
+    # what is compared
+
+    @invariant()
+    def agree(self) -> None:
+        """The rows are those of the model; an older cut too."""
+        ledger = Ledger(self.path)
+        assert ledger.position == self.position
+        assert set(ledger.redactions) == self.gone
+        assert self._held(ledger, self.position) == sorted(map(repr, self._said(self.position)))
+        half = self.position // 2
+        assert self._held(ledger, half) == sorted(map(repr, self._said(half)))
+        type(self).steps_taken += 1
+
+    def teardown(self) -> None:
+        """Fold before packing and after it; both as the reference says."""
+        try:
+            first = self._standing()
+            pack(self.path)
+            scene.state(self.path)
+            assert scene.left_behind(self.path) == []
+            assert self._standing() == first
+            assert first == self._expected()
+        finally:
+            self.index.__exit__(None, None, None)
+            shutil.rmtree(self.root)
+
+    def _name(self) -> str:
+        self.named += 1
+        return f"e{self.named}"
+
+    def _any(self, which: int) -> dict[str, Any]:
+        row = self.model[which % len(self.model)]
+        return {k: v for k, v in row.items() if k != "position"}
+
+    def _ids(self, row: dict[str, Any]) -> set[str]:
+        named = {row["event_id"], *(row.get("supersedes") or []), row.get("retracts")} - {None}
+        return {str(i) for i in named}
+
+    def _land(self, event_type: str, row: dict[str, Any]) -> None:
+        there = any({k: v for k, v in r.items() if k != "position"} == row for r in self.model)
+        commit = scene.land(self.path, {event_type: scene.staged(event_type, [row])})
+        assert (commit is None) == there
+        if not there:
+            self.position += 1
+            self.model.append({**row, "position": self.position})
+
+    def _said(self, upto: int) -> list[tuple[Any, ...]]:
+        return [(*(r.get(k) for k in SAID), r["position"]) for r in self.model if r["position"] <= upto]
+
+    def _held(self, ledger: Ledger, upto: int) -> list[str]:
+        rows = [r for t in schema.events() for r in ledger.read(t, upto=upto).to_pylist()]
+        return sorted(repr((*(r.get(k) for k in SAID), r["position"])) for r in rows)
+
+    def _standing(self) -> tuple[list[Any], list[Any], list[Any]]:
+        ledger = Ledger(self.path)
+        cut = Cut(ledger.position)
+        out = fold(read_events(ledger, cut), study.parse(STUDY), cut)
+        doubts = out["data_findings"].to_pylist()
+        return (
+            sorted(_ids(out["events"])),
+            sorted(d["subject_ref"] for d in doubts if d["code"] == "contested"),
+            sorted(d["subject_ref"] for d in doubts if d["code"] == "pending_change"),
+        )
+
+    def _expected(self) -> tuple[list[Any], list[Any], list[Any]]:
+        standing, contested, pending = set(), [], []
+        for subject in {r["subject_id"] for r in self.model}:
+            events = [
+                {"study_id": "S", "event_type": "retraction" if r.get("retracts") else "visit",
+                 **{k: v for k, v in r.items() if v is not None}}
+                for r in self.model if r["subject_id"] == subject
+            ]  # fmt: skip
+            facts, waiting = reference.resolve(events)
+            standing |= {i for f in facts for i in f["event_ids"]}
+            contested += [f["fact_id"] for f in facts if f["contested"]]
+            pending += waiting
+        return sorted(standing), sorted(contested), sorted(pending)
+
+
+def _ids(events: pa.Table) -> set[str]:
+    return {r["event_id"] for r in events.to_pylist() if r["effective"]}
+
+
+def live(runs: int, steps: int) -> int:
+    """Live through so many histories of so many steps; return the steps taken."""
+    LedgerMachine.steps_taken = 0
+    run_state_machine_as_test(
+        LedgerMachine,
+        settings=settings(
+            max_examples=runs, stateful_step_count=steps, deadline=None, derandomize=True, database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )  # fmt: skip
+    return LedgerMachine.steps_taken
