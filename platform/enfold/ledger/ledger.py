@@ -42,7 +42,7 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if not (path / "commits").is_dir():
+        if not storage.is_folder(path / "commits"):
             msg = f"{path}: no ledger here"
             raise UsageError(msg, remedy="Create the study first: enfold init STUDY")
         upcast.check_steps()

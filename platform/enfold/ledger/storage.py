@@ -154,6 +154,16 @@ def finished() -> bytes:
     return b"finished\n"
 
 
+def is_folder(path: Path) -> bool:
+    """Whether `path` is a folder.
+
+    Raises:
+        StorageError, DeniedError: the system does not let us look.
+    """
+    with _said(path):
+        return path.is_dir()
+
+
 def listing(folder: Path, suffix: str) -> list[str]:
     """Return the names in `folder` that end in `suffix`, sorted; a folder that is not there is empty."""
     with _said(folder):
