@@ -6,8 +6,9 @@ holds what it held, and goes on when the trouble is over.
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from faults import children, processes, scene
@@ -38,6 +39,17 @@ def own_disk() -> Iterator[Path]:
             yield root / "disk"
         finally:
             subprocess.run(["umount", str(root / "disk")], check=True)
+
+
+def all_of_them() -> dict[str, Callable[[], dict[str, str]]]:
+    """Return every kind of trouble by name."""
+    return {
+        **{f"full disk, {free} KiB left": partial(full, free) for free in FREE},
+        "read-only disk": read_only,
+        "no file may grow": may_not_grow,
+        "somebody else's, to be read": partial(somebody_elses, 0o755 if os.geteuid() == 0 else 0o555),
+        "somebody else's, not to be read": partial(somebody_elses, 0o700 if os.geteuid() == 0 else 0o000),
+    }
 
 
 def full(free: int) -> dict[str, str]:

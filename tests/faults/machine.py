@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 import reference
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
@@ -145,7 +145,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self._held(ledger, self.position) == sorted(map(repr, self._said(self.position)))
         half = self.position // 2
         assert self._held(ledger, half) == sorted(map(repr, self._said(half)))
-        type(self).steps_taken += 1
+        LedgerMachine.steps_taken += 1
 
     def teardown(self) -> None:
         """Fold before packing and after it; both as the reference says."""
@@ -217,13 +217,19 @@ def _ids(events: pa.Table) -> set[str]:
     return {r["event_id"] for r in events.to_pylist() if r["effective"]}
 
 
-def live(runs: int, steps: int) -> int:
-    """Live through so many histories of so many steps; return the steps taken."""
+def live(runs: int, steps: int, of_seed: int | None = None) -> int:
+    """Live through so many histories of so many steps; return the steps taken.
+
+    The same ones each time, unless there is a seed.
+    """
     LedgerMachine.steps_taken = 0
+    kind = LedgerMachine
+    if of_seed is not None:
+        kind = seed(of_seed)(type("Seeded", (LedgerMachine,), {}))
     run_state_machine_as_test(
-        LedgerMachine,
+        kind,
         settings=settings(
-            max_examples=runs, stateful_step_count=steps, deadline=None, derandomize=True, database=None,
+            max_examples=runs, stateful_step_count=steps, deadline=None, derandomize=of_seed is None, database=None,
             suppress_health_check=list(HealthCheck),
         ),
     )  # fmt: skip

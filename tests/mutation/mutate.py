@@ -50,7 +50,7 @@ PAGES = "*/src/*/*.md"
 LEAST = 90
 PORTION = 50  # mutants that one process judges before it reports
 TOGETHER = 100  # examples evaluated at once
-MEMORY = 6 << 30  # bytes that one process may use; a mutant that needs more raises
+MEMORY = 8 << 30  # bytes that one process may use; a mutant that needs more raises
 CONNECT = engine.connect
 CITED = ["event_ids"]  # not compared: the laws test citations
 TOKEN = re.compile(
@@ -250,6 +250,7 @@ class _Seen(ShardEvidence):
 def _connection() -> Any:
     """Return a connection that runs what sets it up once only."""
     connection = CONNECT()
+    connection.execute(f"SET memory_limit = '{MEMORY >> 32} GB'")
     done: set[str] = set()
 
     def execute(statement: str) -> None:
@@ -416,6 +417,7 @@ def _noticed(mutated: Node, of: set[str], declaration: Declaration, among: tuple
         try:
             rows = node.computed(task if node is mutated else node.task, subjects, changed)
         except Exception:
+            _connection.cache_clear()  # what failed may hold memory
             return True
         differing = _differing(rows, node.result, subjects)
         if not differing:

@@ -24,9 +24,8 @@ failed AS (
     WHERE f.status = 'not_met' QUALIFY row_number() OVER (PARTITION BY f.subject_id ORDER BY f.ordinal) = 1
 ),
 last_met AS (
-    -- the last visit that met the target before any that failed it
-    SELECT l.* FROM marked l JOIN first_met m ON m.subject_id = l.subject_id AND l.failures = m.failures
-    WHERE l.status = 'met' QUALIFY row_number() OVER (PARTITION BY l.subject_id ORDER BY l.ordinal DESC) = 1
+    -- where no visit failed the target since the first that met it, time is censored here
+    FROM marked WHERE status = 'met' QUALIFY row_number() OVER (PARTITION BY subject_id ORDER BY ordinal DESC) = 1
 ),
 runs AS (
     -- from one visit that met it to the one $consecutive - 1 such visits later, nothing failing between
@@ -129,7 +128,7 @@ parts AS (
 )
 SELECT subject_id, criterion,
        CASE WHEN infusion_date IS NULL OR (NOT due AND NOT died) THEN 'not_applicable' ELSE status END AS status,
-       CASE WHEN infusion_date IS NOT NULL AND (due OR died) THEN value_number END AS value_number,
+       value_number,
        CASE WHEN infusion_date IS NULL THEN 'not infused' WHEN NOT due AND NOT died THEN 'no planned visit is due at this cut'
             ELSE reason END AS reason,
        compared, flags, known_from, event_ids
