@@ -105,8 +105,11 @@ def _as_text(table: pa.Table) -> pa.Table:
         if cast is not None and field.name in other:
             columns[field.name] = cast.column(field.name)
             continue
-        text = pc.utf8_trim(table.column(field.name).cast(pa.string()), characters=" ")
-        columns[field.name] = pc.if_else(pc.equal(pc.binary_length(text), 0), pa.scalar(None, pa.string()), text)
+        text = table.column(field.name).cast(pa.string())
+        if pc.any(pc.or_(pc.starts_with(text, " "), pc.ends_with(text, " "))).as_py():
+            text = pc.utf8_trim(text, characters=" ")
+        empty = pc.equal(pc.binary_length(text), 0)
+        columns[field.name] = pc.if_else(empty, pa.scalar(None, pa.string()), text) if pc.any(empty).as_py() else text
     return pa.table({**columns, ROW: rows})
 
 
