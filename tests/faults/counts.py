@@ -15,14 +15,14 @@ class Count:
         return self.full if full else self.share
 
 
-KILLS = Count(1_000, 16)  # processes killed
+KILLS = Count(1_000, 12)  # processes killed
 KILLS_A_STUDY = 25  # kills before a study is thrown away for a new one
-CALL_STEP = Count(1, 6)  # of the calls that an operation makes, each n-th fails
-POWER_RECORDS = Count(40, 3)  # recorded histories; all but the first are also killed once on the way
-POWER_IMAGES = Count(2_000, 60)  # crash images over all of them
+CALL_STEP = Count(1, 10)  # of the calls that an operation makes, each n-th fails
+POWER_RECORDS = Count(40, 2)  # recorded histories; all but the first are also killed once on the way
+POWER_IMAGES = Count(2_000, 40)  # crash images over all of them
 MUTANTS = Count(5_000, 120)  # damaged files
 WRITERS = {True: (2, 8, 32), False: (2, 4)}  # processes that write at once: in full, and the share
 WRITER_COMMITS = Count(500, 15)  # commits by each
 READERS = 2
-MACHINE_RUNS = Count(60, 4)  # histories that the model lives through
-MACHINE_STEPS = Count(40, 15)  # steps of each
+MACHINE_RUNS = Count(60, 3)  # histories that the model lives through
+MACHINE_STEPS = Count(40, 12)  # steps of each

@@ -81,7 +81,7 @@ def operations(base: Path) -> Iterator[dict[str, Callable[[Path], object]]]:
         }
 
 
-def fail_all(step: int, only: tuple[str, ...] = (), start: int = 0) -> Tally:
+def fail_all(step: int, only: tuple[str, ...] = (), start: int = 0, faults: tuple[str, ...] = tuple(FAULTS)) -> Tally:
     """Fail every `step`-th call of every operation in every way; return what came out.
 
     A run makes many calls that are all alike, one file a table: of those a part takes every fourth again.
@@ -98,7 +98,7 @@ def fail_all(step: int, only: tuple[str, ...] = (), start: int = 0) -> Tally:
                 operation(whole)
                 expected = before, scene.state(whole / "ledger"), _results(whole)
                 shutil.rmtree(whole)
-                for n, fault in enumerate(FAULTS):
+                for n, fault in enumerate(faults):
                     stride = 1 if fault == "short write" else step * (4 if name == "run" and step > 1 else 1)
                     k = 1 + (start + n) % stride
                     while _one(root, base, operation, Failing(fault, k), expected, tally, name):
