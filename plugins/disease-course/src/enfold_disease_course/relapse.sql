@@ -9,7 +9,7 @@
 WITH re_infused AS (
     SELECT p.subject_id, min(p.starts_date) AS date, first(p.event_ids ORDER BY p.starts_date, p.period) AS event_ids
     FROM periods p JOIN subjects s USING (subject_id)
-    WHERE p.period > 1 AND p.starts_date > s.infusion_date + CAST($split_dose_days AS INTEGER)
+    WHERE p.starts_date > s.infusion_date + CAST($split_dose_days AS INTEGER)
     GROUP BY p.subject_id
 ),
 people AS (
@@ -66,8 +66,8 @@ new_clinical AS (
     GROUP BY n.subject_id, n.visit_id
 ),
 bilag AS (
-    SELECT subject_id, visit_id, max(lower) FILTER (measure = 'new_a_previous') AS a,
-           max(lower) FILTER (measure = 'new_b_previous') AS b, count(value_number) = 2 AS complete,
+    SELECT subject_id, visit_id, any_value(lower) FILTER (measure = 'new_a_previous') AS a,
+           any_value(lower) FILTER (measure = 'new_b_previous') AS b, count(value_number) = 2 AS complete,
            flatten(list(event_ids)) AS event_ids
     FROM bilag_change WHERE visit_id IS NOT NULL AND measure IN ('new_a_previous', 'new_b_previous')
     GROUP BY subject_id, visit_id
@@ -103,8 +103,8 @@ medicines AS (
            e.prednisone_units_per_dosing_day * (84 // coalesce(e.every_n_days, 1)) AS rate
     FROM exposures e
     WHERE e.kind = 'medication' AND coalesce(e.indication, 'sle') = 'sle'
-      AND coalesce(e.role, 'background')
-          NOT IN ('prior_therapy', 'toxicity_treatment', 'replacement', 'replacement_glucocorticoid', 'prophylaxis')
+      AND coalesce(e.role NOT IN
+          ('prior_therapy', 'toxicity_treatment', 'replacement', 'replacement_glucocorticoid', 'prophylaxis'), true)
       AND (e.drug_class IN ('immunosuppressant', 'biologic') OR e.role = 'rescue'
            OR (e.drug_class = 'glucocorticoid' AND coalesce(e.route, '?')
                NOT IN ('topical', 'inhaled', 'intranasal', 'ophthalmic', 'intra_articular')))
@@ -141,7 +141,7 @@ in_use AS (
            flatten(list(p.event_ids)) AS event_ids
     FROM starts s JOIN exposures p ON p.subject_id = s.subject_id AND p.substance = s.substance AND p.exposure_id <> s.exposure_id
         AND p.first_day_earliest < s.latest AND coalesce(p.last_day_latest, DATE '9999-12-31') >= s.earliest - 1
-        AND p.kind = 'medication' AND coalesce(p.role, 'background') NOT IN ('prior_therapy', 'toxicity_treatment')
+        AND p.kind = 'medication' AND coalesce(p.role NOT IN ('prior_therapy', 'toxicity_treatment'), true)
     GROUP BY s.subject_id, s.exposure_id
 ),
 judged_starts AS (
@@ -235,7 +235,7 @@ triggers AS (
     LEFT JOIN found f ON f.subject_id = r.subject_id AND f.criterion = k.criterion
     LEFT JOIN proof e ON e.subject_id = r.subject_id AND e.criterion = k.criterion
     LEFT JOIN watched w ON w.subject_id = r.subject_id
-    LEFT JOIN reviewed q ON q.subject_id = r.subject_id
+    JOIN reviewed q ON q.subject_id = r.subject_id  -- a response rests on reviews that reach its visit
 ),
 relapsed AS (
     SELECT subject_id, bool_or(status = 'met') AS relapsed, min(date) FILTER (status = 'met') AS date,
