@@ -7,7 +7,7 @@ FIND_PYTHON = for p in $${PYTHON:-python3.11 python3.12 python3.13 python3}; do 
 	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& { echo "$$p"; exit; }; done; echo "enfold needs Python 3.11, 3.12 or 3.13; set PYTHON=/path/to/python" >&2; exit 1
 
-.PHONY: help setup demo demo-cdisc test mutation torture check fmt docs lock clean
+.PHONY: help setup demo demo-cdisc test mutation torture bench check fmt docs lock clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
 
@@ -34,6 +34,9 @@ mutation: setup  ## change each rule in many small ways; worked examples must no
 
 torture: setup  ## faults in full: kills, failing calls, power loss, bit rot … (an hour or two)
 	$(BIN)/python tests/faults/torture.py
+
+bench: setup  ## what the ledger costs, as ratios in one run
+	$(BIN)/python tests/bench/ledger.py
 
 check: setup  ## lint, types, layers, generated documentation
 	$(BIN)/ruff check .

@@ -115,6 +115,15 @@ def test_a_ledger_of_a_later_enfold_is_refused_not_misread(tmp_path: Path, monke
         upcast.to_current(table("visit", []), "visit", 9, schema.event_arrow("visit"))
 
 
+def test_events_of_an_unknown_type_are_refused_not_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Ledger.create(tmp_path / "ledger")
+    land(made, {"event_id": "v1", "status": "held"})
+    fewer = {n: t for n, t in schema.events().items() if n != "visit"}
+    monkeypatch.setattr(schema, "events", lambda: fewer)
+    with pytest.raises(IntegrityError, match="type visit"):
+        Ledger(tmp_path / "ledger").read("enrolment")
+
+
 @pytest.mark.parametrize("corpus", sorted(p.name for p in GOLDEN.iterdir() if p.is_dir()))
 def test_the_ledger_of_every_format_is_readable_for_ever(corpus: str) -> None:
     """tests/ledger/golden/README.md says how each was made; its digests were written down then."""

@@ -184,3 +184,9 @@ def test_one_oxygen_device_moves_crs_only(demo_copy: Path) -> None:
     after = figures(demo_copy)
     assert (after["crs"]["by_maximum_grade"]["1"], after["crs"]["by_maximum_grade"]["3"]) == (18, 2)
     assert {m.split(".")[0] for m in moved(before, after)} == {"crs"}
+
+
+def test_the_ledger_of_22_patients_is_small(demo: Path) -> None:
+    files = [p for p in (demo / "ledger").rglob("*") if p.is_file()]
+    assert len(files) < 40
+    assert sum(p.stat().st_size for p in files) < 1_000_000

@@ -79,7 +79,12 @@ class Ledger:
     @cached_property
     def segments(self) -> list[Segment]:
         """Every segment in force, in order of position."""
-        return [*self.generation.segments, *self.placed_after(self.generation.upto)]
+        found = [*self.generation.segments, *self.placed_after(self.generation.upto)]
+        unknown = sorted({s.event_type for s in found} - set(schema.events()))
+        if unknown:
+            msg = f"the ledger holds events of type {', '.join(unknown)}, which this enfold does not know"
+            raise IntegrityError(msg, remedy="Use the enfold, with the plugins, that landed them.")
+        return found
 
     @cached_property
     def redactions(self) -> dict[str, int]:
