@@ -130,7 +130,7 @@ class Ledger:
         parts = [shape.empty_table()]
         if after >= upto:
             return parts[0]
-        found = self.segments if after < self.generation.upto else self.placed_after(after)
+        found = self.placed_after(after) if after and after >= self.generation.upto else self.segments
         for s in found:
             if s.event_type != event_type or s.first_position > upto or s.last_position <= after:
                 continue
