@@ -15,6 +15,8 @@ from typing import Any
 from enfold.errors import DeniedError, StorageError
 from enfold.ledger.pack import pack
 from enfold.ledger.redact import redact
+from enfold.run import run
+from enfold.serve.build import build
 from faults import scene
 from faults.calls import NAMES, through
 from tests_support import STUDY
@@ -69,8 +71,6 @@ def operations(base: Path) -> Iterator[dict[str, Callable[[Path], object]]]:
     later = scene.staged("visit", scene.visits("d"))
     changed = scene.staged("visit", scene.correction("c.2", "c.2c"))
     with scene.quick_runs(base):
-        from enfold.run import run
-
         yield {
             "land": lambda study: scene.land(study / "ledger", {"visit": later}),
             "correct": lambda study: scene.land(study / "ledger", {"visit": changed}),
@@ -78,6 +78,7 @@ def operations(base: Path) -> Iterator[dict[str, Callable[[Path], object]]]:
             "pack": lambda study: pack(study / "ledger"),
             "redact": lambda study: redact(study / "ledger", ["c.1"], author="a", reason="r"),
             "run": lambda study: run.run(study),
+            "publish": lambda study: build(study, scene.current_run(study)),
         }
 
 
@@ -91,12 +92,13 @@ def fail_all(step: int, only: tuple[str, ...] = (), start: int = 0, faults: tupl
         base = scene.small_study(root / "base")
         before = scene.state(base / "ledger")
         with operations(base) as todo:
+            build(base, run.run(base)["run"][:16])
             for name, operation in todo.items():
                 if only and name not in only:
                     continue
                 whole = Path(shutil.copytree(base, root / "whole"))
                 operation(whole)
-                expected = before, scene.state(whole / "ledger"), _results(whole)
+                expected = before, scene.state(whole / "ledger"), _results(whole, name)
                 shutil.rmtree(whole)
                 for n, fault in enumerate(faults):
                     stride = 1 if fault == "short write" else step * (4 if name == "run" and step > 1 else 1)
@@ -111,7 +113,7 @@ def _one(
     base: Path,
     operation: Callable[[Path], object],
     failing: Failing,
-    expected: tuple[dict[str, Any], dict[str, Any], dict[str, bytes]],
+    expected: tuple[dict[str, Any], dict[str, Any], Any],
     tally: Tally,
     name: str,
 ) -> bool:
@@ -131,11 +133,14 @@ def _one(
             return False
         assert not (refused and failing.fault in HARMLESS), f"{what}: refused"
         found = scene.state(study / "ledger")
+        _results(study, name, what)
         assert found in ((before, after) if refused else (after,)), f"{what}: neither before nor whole"
         operation(study)
         assert scene.state(study / "ledger") == after, f"{what}: doing it again does not give the whole"
-        assert _results(study) == results, f"{what}: another result"
+        assert _results(study, name) == results, f"{what}: another result"
         assert scene.left_behind(study / "ledger") == [], what
+        left = [p.name for p in (study / "serve").iterdir() if p.name.startswith(".") and p.name != ".lock"]
+        assert name != "publish" or left == [], what
         tally.faults += 1
         tally.refused += refused
         tally.whole += refused and found == after != before
@@ -145,7 +150,11 @@ def _one(
     return True
 
 
-def _results(study: Path) -> dict[str, bytes]:
-    """Return the run's Parquet files by name; there are none unless the operation is a run."""
-    return {p.relative_to(study / "runs").as_posix().partition("/")[2]: p.read_bytes()
-            for p in (study / "runs").rglob("*.parquet")}  # fmt: skip
+def _results(study: Path, name: str, what: str = "") -> Any:
+    """Return what a run wrote and what is served; whatever failed, something whole is served all the while."""
+    if name not in {"run", "publish"}:
+        return None
+    served = scene.served(study)
+    assert served["subjects"], what
+    files = (study / "runs").rglob("*.parquet")
+    return served, {p.relative_to(study / "runs").as_posix().partition("/")[2]: p.read_bytes() for p in files}

@@ -4,7 +4,7 @@ import pytest
 
 from faults import counts, syscalls
 
-OPERATIONS = ("land", "correct", "land a study file", "pack", "redact", "run")
+OPERATIONS = ("land", "correct", "land a study file", "pack", "redact", "run", "publish")
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

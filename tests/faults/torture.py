@@ -18,16 +18,26 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before anything imports it
 from faults import bitrot, counts, kills, limits, machine, powerloss, syscalls, writers  # noqa: E402
 
 
+def _said(tally: object) -> str:
+    """Return a tally in words."""
+    out = []
+    for name, value in vars(tally).items():
+        if isinstance(value, dict):
+            value = f"{sum(value.values())} ({', '.join(f'{k} {n}' for k, n in sorted(value.items()))})"
+        out.append(f"{name.replace('_', ' ')} {value}")
+    return ", ".join(out)
+
+
 def _kills(seed: int, full: bool) -> str:
-    return str(kills.kill(counts.KILLS.of(full), seed, parallel=2))
+    return _said(kills.kill(counts.KILLS.of(full), seed, parallel=2))
 
 
 def _syscalls(seed: int, full: bool) -> str:
-    return str(syscalls.fail_all(counts.CALL_STEP.of(full), start=seed))
+    return _said(syscalls.fail_all(counts.CALL_STEP.of(full), start=seed))
 
 
 def _powerloss(seed: int, full: bool) -> str:
-    return str(powerloss.lose_power(counts.POWER_RECORDS.of(full), counts.POWER_IMAGES.of(full), seed))
+    return _said(powerloss.lose_power(counts.POWER_RECORDS.of(full), counts.POWER_IMAGES.of(full), seed))
 
 
 def _limits(seed: int, full: bool) -> str:
@@ -43,13 +53,13 @@ def _limits(seed: int, full: bool) -> str:
 
 
 def _bitrot(seed: int, full: bool) -> str:
-    return str(bitrot.rot(counts.MUTANTS.of(full), seed))
+    return _said(bitrot.rot(counts.MUTANTS.of(full), seed))
 
 
 def _writers(seed: int, full: bool) -> str:
     del seed
     commits = counts.WRITER_COMMITS.of(full)
-    return "; ".join(str(writers.write(n, commits, counts.READERS)) for n in counts.WRITERS[full])
+    return "; ".join(_said(writers.write(n, commits, counts.READERS)) for n in counts.WRITERS[full])
 
 
 def _machine(seed: int, full: bool) -> str:
