@@ -98,9 +98,12 @@ def ranges(folder: Path, hashes: list[str]) -> list[Range]:
     """
     found: dict[int, Range] = {}
     for path in folder.glob("*.ids"):
-        with path.open("rb") as file:
-            line, seal = file.readline(), file.readline()
-            begin = file.tell()
+        try:
+            with path.open("rb") as file:
+                line, seal = file.readline(), file.readline()
+                begin = file.tell()
+        except FileNotFoundError:  # merged into another since the folder was listed
+            continue
         if hashlib.sha256(line).hexdigest().encode() + b"\n" != seal:
             continue
         head = json.loads(line)

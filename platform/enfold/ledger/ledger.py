@@ -182,11 +182,12 @@ class Ledger:
 
     def known(self, slots: Iterable[int]) -> pa.Table:
         """Return the index entries (ledger/ids.py) of all stored events in these slots, at least."""
-        found = ids.ranges(self.path / "index", [s.hash for s in self.commits.stored])
-        after = found[-1].until if found else 0
         blocks = {ids.block(s) for s in slots}
-        parts = [part for r in found for part in r.read(blocks)]
-        return pa.concat_tables([*parts, self._entries(after)])
+        while True:
+            found = ids.ranges(self.path / "index", [s.hash for s in self.commits.stored])
+            with contextlib.suppress(FileNotFoundError):  # a writer has merged it into another: look again
+                parts = [part for r in found for part in r.read(blocks)]
+                return pa.concat_tables([*parts, self._entries(found[-1].until if found else 0)])
 
     def _entries(self, after: int) -> pa.Table:
         """Return the index entries of all events after a position; what was read once is kept."""
