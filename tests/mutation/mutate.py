@@ -62,7 +62,7 @@ SWAP = {
     "bool_or": ["bool_and"], "bool_and": ["bool_or"], "greatest": ["least"], "least": ["greatest"], "DESC": ["ASC"],
 }  # fmt: skip
 STATUS = {"'met'": ["'not_met'"], "'not_met'": ["'met'", "'not_evaluable'"], "'not_evaluable'": ["'not_met'"]}
-FEEDS_WORDS = re.compile(r"\|\||flatten\(|list_concat\(|known_from|FROM cut\)|_ids\b|_domains\b")
+FEEDS_WORDS = re.compile(r"\|\||flatten\(|list_concat\(|known_from|cutoff \+ 2|_ids\b|_domains\b")
 
 
 @dataclass(frozen=True)

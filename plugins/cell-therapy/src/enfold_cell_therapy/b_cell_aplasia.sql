@@ -2,7 +2,7 @@
 -- consecutive counts at or above it (a single one if it is the last). Of a day's counts the lowest stands. B cells that
 -- were already low before treatment leave the onset open; recovery is still judged.
 WITH
--- {followed}
+-- {infused}
 judged AS (
     -- EC-78: a count below or above a limit of the assay decides only where its bound does; an unknown one decides nothing
     SELECT subject_id, occasion_id, date, from_at, until_at, value_number, known, event_ids,

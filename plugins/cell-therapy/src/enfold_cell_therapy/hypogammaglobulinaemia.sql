@@ -1,7 +1,7 @@
 -- Low immunoglobulin G after each infusion: below the laboratory's lower limit at that date, or below $severe_g_per_l g/L. A
 -- dose of immunoglobulin in the $immunoglobulin_days days before a sample is flagged: it may hide a low level.
 WITH
--- {followed}
+-- {infused}
 labelled AS (
     SELECT DISTINCT subject_id, occasion_id FROM occasions
     WHERE instrument = 'LABORATORY' AND baseline_for IN ('safety', 'both')

@@ -2,7 +2,7 @@
 -- answered until the study states all three; then: ferritin above $ferritin_uln times the upper limit of normal, and ALT or AST
 -- above $transaminase_uln times theirs, or fibrinogen below $fibrinogen_mg_dl mg/dL.
 WITH
--- {followed}
+-- {infused}
 labelled AS (
     SELECT DISTINCT subject_id, occasion_id FROM occasions
     WHERE instrument = 'LABORATORY' AND baseline_for IN ('safety', 'both')

@@ -2,7 +2,7 @@
 
 from importlib.resources import files
 
-SHARED = ("followed", "samples", "events")
+SHARED = ("followed", "infused", "samples", "events")
 
 
 def text(name: str) -> str:
