@@ -61,11 +61,11 @@ parts AS (
                 ELSE w.open_until END AS known_from,
            CASE WHEN s.stated THEN coalesce(x.event_ids, g.event_ids, []) ELSE [] END AS event_ids
     FROM followed w CROSS JOIN (VALUES ('ferritin', 1), ('transaminase', 2), ('fibrinogen', 1)) AS c(criterion, items)
-    CROSS JOIN (SELECT $ferritin_uln >= 0 AND $transaminase_uln >= 0 AND $fibrinogen_mg_dl >= 0 AS stated) s
+    CROSS JOIN (SELECT least($ferritin_uln, $transaminase_uln, $fibrinogen_mg_dl) >= 0 AS stated) s
     LEFT JOIN proven x USING (subject_id, period, criterion) LEFT JOIN gathered g USING (subject_id, period, criterion)
 ),
 combined AS (
-    SELECT subject_id, period, bool_and(stated) AS stated, bool_or(status = 'met' AND criterion = 'ferritin') AS high,
+    SELECT subject_id, period, bool_or(status = 'met' AND criterion = 'ferritin') AS high,
            bool_or(status = 'not_met' AND criterion = 'ferritin') AS not_high,
            bool_or(status = 'met' AND criterion <> 'ferritin') AS sign,
            bool_and(status = 'not_met' OR criterion = 'ferritin') AS no_sign,
