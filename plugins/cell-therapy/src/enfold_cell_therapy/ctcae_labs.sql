@@ -3,28 +3,29 @@
 -- baseline that is not known makes steps possible without proving them: `lower` is the highest grade proven, `upper` the
 -- highest possible. Nothing is divided: value x 100 is compared with limit x per cent.
 WITH steps(item, grade, branch, relation, anchor, percent, fixed, abnormal_only) AS (
-    -- the number at the end of a printed range belongs to the milder grade: `<1.5 - 1.0` is 1.0 <= value < 1.5
-    VALUES ('NEUT', 1, 'both', '<', 'lln', 100, NULL, false), ('NEUT', 2, 'both', '<', 'fixed', 100, 1.5, false),
-           ('NEUT', 3, 'both', '<', 'fixed', 100, 1.0, false), ('NEUT', 4, 'both', '<', 'fixed', 100, 0.5, false),
-           ('PLAT', 1, 'both', '<', 'lln', 100, NULL, false), ('PLAT', 2, 'both', '<', 'fixed', 100, 75, false),
-           ('PLAT', 3, 'both', '<', 'fixed', 100, 50, false), ('PLAT', 4, 'both', '<', 'fixed', 100, 25, false),
+    -- the number at the end of a printed range belongs to the milder grade: `<1.5 - 1.0` is 1.0 <= value < 1.5;
+    -- a branch holds for normal or for abnormal baselines, none for any
+    VALUES ('NEUT', 1, NULL, '<', 'lln', 100, NULL, false), ('NEUT', 2, NULL, '<', 'fixed', 100, 1.5, false),
+           ('NEUT', 3, NULL, '<', 'fixed', 100, 1.0, false), ('NEUT', 4, NULL, '<', 'fixed', 100, 0.5, false),
+           ('PLAT', 1, NULL, '<', 'lln', 100, NULL, false), ('PLAT', 2, NULL, '<', 'fixed', 100, 75, false),
+           ('PLAT', 3, NULL, '<', 'fixed', 100, 50, false), ('PLAT', 4, NULL, '<', 'fixed', 100, 25, false),
            -- grade 4 anaemia is a clinical judgement and never given here
-           ('HGB', 1, 'both', '<', 'lln', 100, NULL, false), ('HGB', 2, 'both', '<', 'fixed', 100, 100, false),
-           ('HGB', 3, 'both', '<', 'fixed', 100, 80, false),
-           ('WBC', 1, 'both', '<', 'lln', 100, NULL, false), ('WBC', 2, 'both', '<', 'fixed', 100, 3, false),
-           ('WBC', 3, 'both', '<', 'fixed', 100, 2, false), ('WBC', 4, 'both', '<', 'fixed', 100, 1, false),
-           ('LYM', 1, 'both', '<', 'lln', 100, NULL, false), ('LYM', 2, 'both', '<', 'fixed', 100, 0.8, false),
-           ('LYM', 3, 'both', '<', 'fixed', 100, 0.5, false), ('LYM', 4, 'both', '<', 'fixed', 100, 0.2, false),
+           ('HGB', 1, NULL, '<', 'lln', 100, NULL, false), ('HGB', 2, NULL, '<', 'fixed', 100, 100, false),
+           ('HGB', 3, NULL, '<', 'fixed', 100, 80, false),
+           ('WBC', 1, NULL, '<', 'lln', 100, NULL, false), ('WBC', 2, NULL, '<', 'fixed', 100, 3, false),
+           ('WBC', 3, NULL, '<', 'fixed', 100, 2, false), ('WBC', 4, NULL, '<', 'fixed', 100, 1, false),
+           ('LYM', 1, NULL, '<', 'lln', 100, NULL, false), ('LYM', 2, NULL, '<', 'fixed', 100, 0.8, false),
+           ('LYM', 3, NULL, '<', 'fixed', 100, 0.5, false), ('LYM', 4, NULL, '<', 'fixed', 100, 0.2, false),
            -- above either limit: of normal, or (grades 2 and 3) of baseline
-           ('CREAT', 1, 'both', '>', 'uln', 100, NULL, false), ('CREAT', 2, 'both', '>', 'uln', 150, NULL, false),
-           ('CREAT', 3, 'both', '>', 'uln', 300, NULL, false), ('CREAT', 4, 'both', '>', 'uln', 600, NULL, false),
-           ('CREAT', 2, 'both', '>', 'base', 150, NULL, false), ('CREAT', 3, 'both', '>', 'base', 300, NULL, false),
+           ('CREAT', 1, NULL, '>', 'uln', 100, NULL, false), ('CREAT', 2, NULL, '>', 'uln', 150, NULL, false),
+           ('CREAT', 3, NULL, '>', 'uln', 300, NULL, false), ('CREAT', 4, NULL, '>', 'uln', 600, NULL, false),
+           ('CREAT', 2, NULL, '>', 'base', 150, NULL, false), ('CREAT', 3, NULL, '>', 'base', 300, NULL, false),
            -- below a share of the lower limit; falls from baseline count only where the value itself is abnormal
-           ('FIBRINO', 1, 'both', '<', 'lln', 100, NULL, false), ('FIBRINO', 2, 'both', '<', 'lln', 75, NULL, false),
-           ('FIBRINO', 3, 'both', '<', 'lln', 50, NULL, false), ('FIBRINO', 4, 'both', '<', 'lln', 25, NULL, false),
-           ('FIBRINO', 4, 'both', '<', 'fixed', 100, 0.5, false),
-           ('FIBRINO', 2, 'both', '<=', 'base', 75, NULL, true), ('FIBRINO', 3, 'both', '<=', 'base', 50, NULL, true),
-           ('FIBRINO', 4, 'both', '<=', 'base', 25, NULL, true)
+           ('FIBRINO', 1, NULL, '<', 'lln', 100, NULL, false), ('FIBRINO', 2, NULL, '<', 'lln', 75, NULL, false),
+           ('FIBRINO', 3, NULL, '<', 'lln', 50, NULL, false), ('FIBRINO', 4, NULL, '<', 'lln', 25, NULL, false),
+           ('FIBRINO', 4, NULL, '<', 'fixed', 100, 0.5, false),
+           ('FIBRINO', 2, NULL, '<=', 'base', 75, NULL, true), ('FIBRINO', 3, NULL, '<=', 'base', 50, NULL, true),
+           ('FIBRINO', 4, NULL, '<=', 'base', 25, NULL, true)
     UNION ALL
     -- multiples of the upper limit from a normal baseline, of the baseline from an abnormal one
     SELECT item, grade, branch, relation, CASE branch WHEN 'normal' THEN 'uln' ELSE 'base' END, percent, NULL, false
@@ -76,10 +77,10 @@ judged AS (
     SELECT r.*, s.grade, s.branch, s.anchor, b.base, b.normal, b.until_at AS base_until, b.event_ids AS base_ids,
            s.relation, s.abnormal_only, r.low * 100 AS low_100, r.high * 100 AS high_100,
            s.percent * CASE s.anchor WHEN 'fixed' THEN s.fixed WHEN 'lln' THEN r.lln WHEN 'uln' THEN r.uln
-                            ELSE b.base END AS proves,
+                            WHEN 'base' THEN b.base END AS proves,
            -- an abnormal baseline is above the upper limit of normal, so what exceeds a multiple of it exceeds that of the limit
            s.percent * CASE s.anchor WHEN 'fixed' THEN s.fixed WHEN 'lln' THEN r.lln WHEN 'uln' THEN r.uln
-                                     ELSE coalesce(b.base, CASE WHEN s.branch = 'abnormal' THEN r.uln END) END AS permits
+                                     WHEN 'base' THEN coalesce(b.base, CASE WHEN s.branch = 'abnormal' THEN r.uln END) END AS permits
     FROM placed r JOIN steps s USING (item)
     LEFT JOIN bases b ON b.subject_id = r.subject_id AND b.period = r.period AND b.item = r.item
 ),
@@ -103,12 +104,12 @@ graded AS (
            any_value(starts_at) AS starts_at, any_value(normal) AS normal, any_value(base) AS base,
            any_value(base_until) AS base_until,
            any_value(lln) AS lln, any_value(uln) AS uln,
-           bool_or(branch <> 'both') AS branched, bool_or(anchor = 'lln') AS needs_lln, bool_or(anchor = 'uln') AS needs_uln,
+           bool_or(branch IS NOT NULL) AS branched, bool_or(anchor = 'lln') AS needs_lln, bool_or(anchor = 'uln') AS needs_uln,
            bool_or(anchor = 'base') AS needs_base,
-           coalesce(max(grade) FILTER (sure AND branch <> 'abnormal'), 0) AS low_normal,
-           coalesce(max(grade) FILTER (sure AND branch <> 'normal'), 0) AS low_abnormal,
-           coalesce(max(grade) FILTER (possible AND branch <> 'abnormal'), 0) AS high_normal,
-           coalesce(max(grade) FILTER (possible AND branch <> 'normal'), 0) AS high_abnormal,
+           coalesce(max(grade) FILTER (sure AND branch IS DISTINCT FROM 'abnormal'), 0) AS low_normal,
+           coalesce(max(grade) FILTER (sure AND branch IS DISTINCT FROM 'normal'), 0) AS low_abnormal,
+           coalesce(max(grade) FILTER (possible AND branch IS DISTINCT FROM 'abnormal'), 0) AS high_normal,
+           coalesce(max(grade) FILTER (possible AND branch IS DISTINCT FROM 'normal'), 0) AS high_abnormal,
            any_value(event_ids) AS event_ids, any_value(base_ids) FILTER (anchor = 'base') AS base_ids
     FROM stepped GROUP BY subject_id, occasion_id, item, from_at, finding_id
 ),
