@@ -11,7 +11,7 @@ labelled AS (
     WHERE instrument = 'LABORATORY' AND baseline_for IN ('safety', 'both')
 ),
 dated AS (
-    SELECT f.subject_id, f.occasion_id, f.item, f.from_at, min(f.date) AS date, bool_or(l.occasion_id IS NOT NULL) AS labelled,
+    SELECT f.subject_id, f.occasion_id, f.item, f.from_at, any_value(f.date) AS date, any_value(l.occasion_id IS NOT NULL) AS labelled,
            string_agg(DISTINCT coalesce(f.comparator, '') || shown(f.value_number), ' and ') AS printed
     FROM findings f LEFT JOIN labelled l USING (subject_id, occasion_id)
     WHERE f.instrument = 'LABORATORY' AND f.date IS NOT NULL
@@ -20,7 +20,7 @@ dated AS (
 periods_of AS (
     -- the last day that counts: the window's, or that of death, or the day before the next infusion
     SELECT *, least(CAST($until_day AS INTEGER), last_day) AS end_day,
-           coalesce(seen_day >= least(CAST($until_day AS INTEGER), last_day), false) AS complete
+           seen_day >= least(CAST($until_day AS INTEGER), last_day) AS complete
     FROM followed
 ),
 inside AS (
