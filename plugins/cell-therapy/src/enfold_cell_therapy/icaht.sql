@@ -10,7 +10,7 @@ WITH
 phases AS (
     -- `end_day` is the last day that counts: of the window, of life, or before the next infusion
     SELECT w.*, h.phase, least(h.until_day, w.last_day) AS end_day, least(h.until_day, w.last_day, w.seen_day) AS shown_day,
-           coalesce(w.seen_day >= least(h.until_day, w.last_day), false) AS complete
+           w.seen_day >= least(h.until_day, w.last_day) AS complete
     FROM followed w CROSS JOIN (VALUES ('early', CAST($early_until_day AS INTEGER)), ('whole', CAST($late_until_day AS INTEGER)))
         AS h(phase, until_day)
 ),
