@@ -77,28 +77,36 @@ class Fuse:
 
 def live(folder: str, seed: str, log: str, first: str, fuse: int | None) -> None:
     """Do one thing after the other, and say before and after each what it is; never ends."""
+    mine: list[list[str]] = []  # ids by batch: a fact is redacted with all its versions
+    if first in {"correct", "redact"}:  # there must be something to change
+        put(Path(folder), rows_of(f"{seed}-first"))
+        mine.append([r["event_id"] for r in rows_of(f"{seed}-first")])
     with through(Fuse(fuse, random.Random(seed))) if fuse else contextlib.nullcontext():
-        _live(folder, seed, log, first)
+        _live(folder, seed, log, first, mine)
 
 
-def _live(folder: str, seed: str, log: str, first: str) -> None:
+def publish(folder: str) -> None:
+    """Run and publish once."""
+    build(Path(folder), run(Path(folder))["run"][:16])
+
+
+def _live(folder: str, seed: str, log: str, first: str, mine: list[list[str]]) -> None:
     study, rng = Path(folder), random.Random(seed)
     out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def say(what: str, **more: Any) -> None:
         os.write(out, json.dumps({"what": what, **more}).encode() + b"\n")
 
-    mine: list[list[str]] = []  # ids by batch: a fact is redacted with all its versions
     last = None
     say("ready")
+    for ids in mine:
+        say("done", way="land", ids=ids)
     n = 0
     while True:
         way = first if n == 0 else rng.choices(WAYS, (6, 3, 2, 2, 1, 2))[0]
         n += 1
         if way in {"correct", "redact"} and not mine:
-            put(study, rows_of(batch := f"{seed}-first"))
-            mine.append([r["event_id"] for r in rows_of(batch)])
-            say("done", way="land", ids=mine[-1])
+            continue
         if way == "land":
             ids = [r["event_id"] for r in rows_of(f"{seed}-{n}")]
             say("try", way=way, ids=ids)

@@ -18,7 +18,7 @@ class Count:
 KILLS = Count(1_000, 12)  # processes killed
 KILLS_A_STUDY = 25  # kills before a study is thrown away for a new one
 CALL_STEP = Count(1, 10)  # of the calls that an operation makes, each n-th fails
-POWER_RECORDS = Count(40, 2)  # recorded histories; all but the first are also killed once on the way
+POWER_RECORDS = Count(40, 2)  # recorded histories; all but the first are also killed now and then on the way
 POWER_IMAGES = Count(2_000, 40)  # crash images over all of them
 MUTANTS = Count(5_000, 120)  # damaged files
 WRITERS = {True: (2, 8, 32), False: (2, 4)}  # processes that write at once: in full, and the share

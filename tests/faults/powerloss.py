@@ -64,7 +64,7 @@ def lose_power(records: int, images: int, seed: int) -> Tally:
 
 
 def lived(root: Path, rng: random.Random | None) -> Record:
-    """Live through a history and return its record; with `rng` it is killed once on the way and goes on."""
+    """Live through a history and return its record; with `rng` it is killed now and then, and goes on."""
     root.mkdir()
     study = root / "study"
     record = Record(root)
@@ -94,29 +94,26 @@ def lived(root: Path, rng: random.Random | None) -> Record:
             lambda: scene.land(study / "ledger", {"visit": scene.staged("visit", scene.visits("d"))}),
             lambda: pack(study / "ledger"),
         ]  # fmt: skip
-        fatal = rng.randrange(len(todo)) if rng else -1
         with through(record):
-            for n, do in enumerate(todo):
-                if n == fatal and rng:
-                    record.kill_in(rng.randrange(60 if n != 6 else 150))
-                    try:
-                        do()
-                    except Killed:
-                        record.revive()
-                        if rng.random() < 0.5:  # the next command is the same one, or else another one first
-                            _other(study)
-                        do()
-                    record.revive()
-                else:
+            for do in todo:
+                if rng and rng.random() < 0.5:
+                    record.kill_in(rng.randrange(100 if do is published else 24))
+                try:
                     do()
+                except Killed:
+                    record.revive()
+                    if rng and rng.random() < 0.5:  # the next command is the same one, or another one first
+                        _other(study, len(record.steps))
+                    do()
+                record.revive()
                 ledger = Ledger(study / "ledger")
                 record.mark(Mark(ledger.position, tuple(scene.held(ledger)), frozenset(ledger.redactions), run[0]))
     return record
 
 
-def _other(study: Path) -> None:
+def _other(study: Path, n: int) -> None:
     storage.make_folder(study / "ledger" / "commits")
-    scene.land(study / "ledger", {"visit": scene.staged("visit", scene.visits("k"))})
+    scene.land(study / "ledger", {"visit": scene.staged("visit", scene.visits(f"k{n}"))})
 
 
 @contextmanager
@@ -187,7 +184,7 @@ def _look(path: Path, acknowledged: Mark | None, later: list[Mark], tally: Tally
         assert sum(int(r[2]) == position for r in new) + hidden == counts[position], f"{what}: part of a commit"
     known = {r for m in later for r in m.rows} | set(acknowledged.rows if acknowledged else ())
     strange = {r for r in rows if r not in known}
-    assert all(r[1].startswith("k.") for r in strange) or not later, f"{what}: rows that nobody landed: {strange}"
+    assert all(r[1].startswith("k") for r in strange) or not later, f"{what}: rows that nobody landed: {strange}"
     tally.in_flight += len(found["commits"]) > commits
 
 

@@ -119,6 +119,17 @@ def test_a_snapshot_does_not_overwrite_what_was_corrected_here(desk: Desk) -> No
     assert desk.values()["02", "W1"] == "3"
 
 
+def test_a_snapshot_settles_what_its_own_source_said_twice(desk: Desk) -> None:
+    words = ["--mapping", str(desk.root / "edc.toml"), "--source", "edc"]
+    desk("land", desk.file(NIGHT_1), *words)
+    other = ("02", "W1", "2026-01-03", "2.5")
+    assert desk("land", desk.file([other]), *words)["conflicting"] == 1  # the same key, another content
+    assert desk.values()["02", "W1"] == "?"
+    assert desk.night([*NIGHT_1[:2], other])["corrected"] == 1  # the source says which of the two it means
+    assert desk.values()["02", "W1"] == "2.5"
+    assert desk.night([*NIGHT_1[:2], other])["already"] == 3
+
+
 def test_a_withdrawal_made_here_outlives_the_nightly_export(desk: Desk) -> None:
     desk.night(NIGHT_1)
     desk("retract", desk.event("02", "W1"), "--reason", "not our patient")

@@ -24,7 +24,10 @@ dated AS (
                      OR e.first_day > a.starts_date + CAST(a.within_days AS INTEGER) OR e.first_day >= a.next_date THEN false
                 WHEN e.first_day > a.starts_date AND e.final_day <= a.starts_date + CAST(a.within_days AS INTEGER)
                      AND (a.next_date IS NULL OR e.final_day < a.next_date) THEN true END AS inside
-    FROM asked a JOIN events e ON e.subject_id = a.subject_id WHERE a.source = 'adverse_event' AND a.starts_date IS NOT NULL
+    FROM asked a
+    JOIN (SELECT *, coalesce(from_date, CAST(first_day + CASE part WHEN 'year' THEN INTERVAL 1 YEAR ELSE INTERVAL 1 MONTH END
+                                             - INTERVAL 1 DAY AS DATE)) AS final_day FROM events) e ON e.subject_id = a.subject_id
+    WHERE a.source = 'adverse_event' AND a.starts_date IS NOT NULL
 ),
 lasting AS (
     -- an event without an end goes on to the cut, unless its outcome says that it ended

@@ -20,7 +20,7 @@ placed AS (
                  THEN e.from_latest > w.starts_at AND (w.ends_at IS NULL OR e.from_latest <= w.ends_at)
                  ELSE greatest(e.first_day, f.starts_date) >= w.starts_date
                       AND (w.next_date IS NULL OR greatest(e.first_day, f.starts_date) < w.next_date) END
-    WHERE coalesce(e.category, 'infection') = 'infection' AND coalesce(e.treatment_emergent, true)
+    WHERE coalesce(e.category, 'infection') = 'infection' AND e.treatment_emergent
 ),
 treated AS (
     -- the first treatment that makes an infection severe
@@ -49,7 +49,7 @@ judged AS (
 windows AS (
     -- how far somebody must have looked: to the window's end, or death, or the next infusion; while it is open at the cut,
     -- to the last contact
-    SELECT w.*, v.criterion, v.from_day, v.until_day, coalesce(least(w.last_day, w.seen_day) >= v.from_day, true) AS reached,
+    SELECT w.*, v.criterion, v.from_day, v.until_day, least(w.last_day, w.seen_day) >= v.from_day AS reached,
            CAST(least(v.until_day, w.last_day,
                       CASE WHEN coalesce(w.cutoff - w.starts_date < v.until_day, true) THEN w.contact_day END)
                 AS INTEGER) AS look_until
