@@ -98,7 +98,7 @@ def _octets(path: Path, name: str) -> bytes:
 def _as_text(table: pa.Table) -> pa.Table:
     """Return every column as text, trimmed of blanks, empty text as null, and number the rows."""
     rows = pa.arange(1, table.num_rows + 1)
-    other = [f.name for f in table.schema if f.type not in (pa.string(), pa.large_string())]
+    other = [f.name for f in table.schema if not _is_text(f.type)]
     cast = _cast_to_text(table.select(other).append_column(ROW, rows)) if other else None
     columns = {}
     for field in table.schema:
@@ -111,6 +111,12 @@ def _as_text(table: pa.Table) -> pa.Table:
         empty = pc.equal(pc.binary_length(text), 0)
         columns[field.name] = pc.if_else(empty, pa.scalar(None, pa.string()), text) if pc.any(empty).as_py() else text
     return pa.table({**columns, ROW: rows})
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return kind in (pa.string(), pa.large_string())
 
 
 def _cast_to_text(table: pa.Table) -> pa.Table:

@@ -189,6 +189,9 @@ def _typed(con: duckdb.DuckDBPyConnection, rule: Rule, name: str, source: Source
 def _refuse_ambiguous_keys(con: duckdb.DuckDBPyConnection, staged: Staged) -> None:
     for rows in staged.events.values():
         con.register("landed", rows)
+        if engine.one_row(con, "SELECT count(DISTINCT event_id) = count(*) FROM landed")[0]:
+            con.unregister("landed")
+            continue
         clash = con.execute(f"""
             SELECT event_id, list_sort(list({ROW})) AS rows FROM landed GROUP BY event_id
             HAVING count(*) > 1 AND count(DISTINCT content) > 1 ORDER BY event_id
