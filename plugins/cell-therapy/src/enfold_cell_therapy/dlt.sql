@@ -8,7 +8,7 @@ asked AS (
            coalesce(r.except_categories, []) AS except_categories, coalesce(r.except_attributions, []) AS except_attributions,
            CAST(least(r.within_days, w.last_day) AS INTEGER) AS end_day,
            w.starts_at + to_days(CAST(r.within_days + 2 AS INTEGER)) AS closes,
-           coalesce(w.seen_day >= least(r.within_days, w.last_day), false) AS complete
+           w.seen_day >= least(r.within_days, w.last_day) AS complete
     FROM followed w CROSS JOIN protocol_dose_limiting r
 ),
 dated AS (
@@ -94,13 +94,13 @@ graded AS (
 ),
 syndromes AS (
     -- times of the worst episode, where the plugin that graded it gives them
-    SELECT subject_id, period, source, max(grade) FILTER (criterion = 'overall') AS grade,
-           max(coalesce(grade_upper, grade)) FILTER (criterion = 'overall') AS upper,
+    SELECT subject_id, period, source, any_value(grade) FILTER (criterion = 'overall') AS grade,
+           any_value(coalesce(grade_upper, grade)) FILTER (criterion = 'overall') AS upper,
            max(known_from) FILTER (criterion = 'overall') AS known_from,
            flatten(list(event_ids) FILTER (criterion = 'overall')) AS event_ids,
-           max(value_number) FILTER (criterion = 'onset_hours') AS onset_hours,
-           max(value_number) FILTER (criterion = 'peak_hours') AS peak_hours,
-           max(value_number) FILTER (criterion = 'duration_days') AS days,
+           any_value(value_number) FILTER (criterion = 'onset_hours') AS onset_hours,
+           any_value(value_number) FILTER (criterion = 'peak_hours') AS peak_hours,
+           any_value(value_number) FILTER (criterion = 'duration_days') AS days,
            bool_or(criterion IN ('resolved', 'return_hours') AND status = 'met') AS resolved
     FROM graded GROUP BY subject_id, period, source
 ),
@@ -111,7 +111,7 @@ by_syndrome AS (
                 WHEN s.peak_hours IS NULL OR s.peak_hours < (a.within_days + 1) * 24 THEN true END AS inside,
            CASE WHEN a.longer_than_days IS NULL THEN true WHEN s.days - 1 > a.longer_than_days THEN true
                 WHEN s.resolved AND s.days IS NOT NULL THEN false END AS longer
-    FROM (FROM asked WHERE source <> 'adverse_event') a LEFT JOIN syndromes s USING (subject_id, period, source)
+    FROM (FROM asked WHERE source <> 'adverse_event') a JOIN syndromes s USING (subject_id, period, source)
 ),
 answers AS (
     SELECT subject_id, period, criterion, status,

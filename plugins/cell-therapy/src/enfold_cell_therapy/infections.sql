@@ -20,7 +20,7 @@ placed AS (
                  THEN e.from_latest > w.starts_at AND (w.ends_at IS NULL OR e.from_latest <= w.ends_at)
                  ELSE greatest(e.first_day, f.starts_date) >= w.starts_date
                       AND (w.next_date IS NULL OR greatest(e.first_day, f.starts_date) < w.next_date) END
-    WHERE coalesce(e.category, 'infection') = 'infection' AND e.treatment_emergent
+    WHERE coalesce(e.category, 'infection') = 'infection' AND coalesce(e.treatment_emergent, true)
 ),
 treated AS (
     -- the first treatment that makes an infection severe
