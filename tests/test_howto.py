@@ -23,5 +23,7 @@ def test_every_command_of_the_page_runs(page: str, demo_copy: Path, tmp_path: Pa
     assert blocks
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "ENFOLD_AUTHOR": "data manager"}
     for block in blocks:
-        done = subprocess.run(["bash", "-ec", block], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["bash", "-ec", block], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"

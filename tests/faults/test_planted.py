@@ -18,6 +18,11 @@ def _no_sync_of_folders(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
     return lambda: powerloss.lose_power(1, 40, SEED)
 
 
+def _no_sync_after_a_kill(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
+    monkeypatch.setattr(storage, "sync_tree", lambda folder: None)
+    return lambda: powerloss.lose_power(10, 200, 5)
+
+
 def _nobody_heals(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
     monkeypatch.setattr(Ledger, "heal", lambda self: None)
     return lambda: syscalls.fail_all(1, ("pack",), SEED, ("EIO",))
@@ -35,7 +40,14 @@ def _interrupted_calls_are_given_up(monkeypatch: pytest.MonkeyPatch) -> Callable
 
 
 @pytest.mark.parametrize(
-    "plant", [_no_sync_of_folders, _nobody_heals, _damage_is_not_looked_for, _interrupted_calls_are_given_up]
+    "plant",
+    [
+        _no_sync_of_folders,
+        _no_sync_after_a_kill,
+        _nobody_heals,
+        _damage_is_not_looked_for,
+        _interrupted_calls_are_given_up,
+    ],
 )
 def test_a_planted_fault_is_found(
     plant: Callable[[pytest.MonkeyPatch], Callable[[], Any]], monkeypatch: pytest.MonkeyPatch
