@@ -24,6 +24,7 @@ VERBS = {
     "queries": "list or export data findings as a query list",
     "report": "print the trial's figures",
     "redact": "remove the content of events for good, lawfully and on record",
+    "parcel": "write a run with all it rests on as one archive that needs no enfold",
     "pack": "rewrite many small segment files as few large ones",
     "diff": "show what moved between two cuts, and through which events",
     "verify": "read the whole ledger back and check every digest",

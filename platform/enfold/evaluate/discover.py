@@ -1,7 +1,7 @@
 """Discover plugins: only distributions that the study allows are imported, each under its own guard."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import Distribution, distributions
 
@@ -101,24 +101,27 @@ def _load(found: Discovery, dist: Distribution, name: str) -> None:
 
 
 def code_hash(dist: Distribution) -> str:
-    """Return the first 16 hex digits of the SHA-256 over the plugin's `.py` and `.sql` files.
+    """Return the first 16 hex digits of the SHA-256 over the plugin's `.py` and `.sql` files, names included."""
+    digest = hashlib.sha256()
+    for name, data in code_files(dist):
+        digest.update(name.encode() + b"\0" + data + b"\0")
+    return digest.hexdigest()[:16]
 
-    An editable installation records no files; there the package folders are read.
+
+def code_files(dist: Distribution) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of the plugin's `.py` and `.sql` files, in order.
+
+    An editable installation records no files, so the package folders are read.
     """
     import importlib.util
     from pathlib import Path
 
-    digest = hashlib.sha256()
-    for entry in sorted(dist.entry_points, key=lambda e: e.name):
-        if entry.group != GROUP:
-            continue
-        spec = importlib.util.find_spec(entry.module.split(".")[0])
+    for package in sorted({e.module.split(".")[0] for e in dist.entry_points if e.group == GROUP}):
+        spec = importlib.util.find_spec(package)
         for folder in sorted(spec.submodule_search_locations or []) if spec else []:
             for path in sorted(Path(folder).rglob("*")):
                 if path.suffix in {".py", ".sql"}:
-                    digest.update(str(path.relative_to(folder)).encode() + b"\0")
-                    digest.update(path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
+                    yield f"{package}/{path.relative_to(folder).as_posix()}", path.read_bytes()
 
 
 def normal(name: str) -> str:

@@ -18,7 +18,7 @@ import pyarrow as pa
 from enfold import schema
 from enfold.schema import Field
 
-_TEXT = {
+TEXT = {
     "number": "rtrim(rtrim(CAST({c} AS VARCHAR), '0'), '.')",
     "instant": "CAST(epoch_us({c}) AS VARCHAR)",
     "ids": "array_to_string(list_transform(list_sort({c}), lambda v: strlen(v) || ':' || v), '')",
@@ -30,7 +30,7 @@ def form(fields: Iterable[Field], alias: str = "") -> str:
     dot = f"{alias}." if alias else ""
     parts = []
     for f in fields:
-        text = _TEXT.get(f.kind, "CAST({c} AS VARCHAR)").format(c=f'{dot}"{f.name}"')
+        text = TEXT.get(f.kind, "CAST({c} AS VARCHAR)").format(c=f'{dot}"{f.name}"')
         parts.append(
             f"CASE WHEN {dot}\"{f.name}\" IS NOT NULL THEN concat('{f.name}=', strlen({text}), ':', {text}) END"
         )

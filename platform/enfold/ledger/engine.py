@@ -1,6 +1,10 @@
 """One way to open DuckDB: in memory, UTC, one thread unless asked, no access to the outside."""
 
+import atexit
 import os
+import shutil
+import tempfile
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -11,9 +15,22 @@ def connect(threads: int = 1) -> duckdb.DuckDBPyConnection:
     con = duckdb.connect(":memory:")
     con.execute("SET TimeZone = 'UTC'")
     con.execute(f"SET threads = {threads:d}")
+    con.execute(f"SET temp_directory = '{_spill(os.getpid()).replace(chr(39), chr(39) * 2)}'")
     con.execute("SET enable_external_access = false")
     con.execute("SET preserve_insertion_order = false")
     return con
+
+
+@cache
+def _spill(process: int) -> str:
+    """Return this process's folder for what does not fit in memory.
+
+    DuckDB would use the folder that the command was called in. This one is the user's alone, because patient data
+    may pass through it, and goes with the process.
+    """
+    folder = tempfile.mkdtemp(prefix=f"enfold-{process}-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def cores() -> int:

@@ -14,7 +14,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from enfold.errors import BusyError, DeniedError, IntegrityError, StorageError
 
@@ -201,15 +201,29 @@ def make_folder(folder: Path) -> None:
 
 
 def _place(path: Path, data: bytes, publish: Callable[[Path, Path], None]) -> None:
+    with _aside(path, publish) as fd:
+        rest = memoryview(data)
+        while rest:  # the system may take less than it was given
+            rest = rest[_again(os.write, fd, rest) :]
+
+
+@contextlib.contextmanager
+def creating(path: Path) -> Iterator[BinaryIO]:
+    """Create `path` with what is written to the file given, piece by piece; otherwise as `create`."""
+    with _aside(path, os.link) as fd, os.fdopen(os.dup(fd), "wb") as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _aside(path: Path, publish: Callable[[Path, Path], None]) -> Iterator[int]:
+    """Give an open file to be written aside; afterwards it is synced and put in its place."""
     with _said(path):
         make_folder(path.parent)
         aside = path.parent / f".{secrets.token_hex(8)}.tmp"
         try:
             fd = _again(os.open, aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
             try:
-                rest = memoryview(data)
-                while rest:  # the system may take less than it was given
-                    rest = rest[_again(os.write, fd, rest) :]
+                yield fd
                 _again(os.fsync, fd)
             finally:
                 os.close(fd)

@@ -74,7 +74,7 @@ def run(
     if not 0 < cut.position <= ledger.position:
         msg = f"position {cut.position} is not in the ledger (1 to {ledger.position})"
         raise UsageError(msg)
-    _not_redacted(ledger, cut)
+    not_redacted(ledger, cut.position)
     text = ledger.study_text(cut.position)
     parsed = study.parse(text)
     found = discover(parsed.plugins)
@@ -121,15 +121,15 @@ def run(
     return manifest
 
 
-def _not_redacted(ledger: Ledger, cut: Cut) -> None:
+def not_redacted(ledger: Ledger, position: int) -> None:
     """Refuse a cut that saw events which were redacted since: it cannot be recomputed.
 
     Raises:
         DeniedError: says how many events, and the first position at which a cut can be run.
     """
-    seen = redacted_since(ledger, cut.position)
+    seen = redacted_since(ledger, position)
     if seen:
-        msg = f"{len(seen)} events that position {cut.position} saw were redacted since; it cannot be recomputed"
+        msg = f"{len(seen)} events that position {position} saw were redacted since; it cannot be recomputed"
         raise DeniedError(msg, remedy=f"Run at position {max(seen)} or later.")
 
 
