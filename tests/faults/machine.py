@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from enfold import schema, study
 from enfold.fold.cut import Cut
 from enfold.fold.fold import fold
-from enfold.ledger import segments
+from enfold.ledger import batch, segments
 from enfold.ledger.ledger import Ledger
 from enfold.ledger.pack import pack
 from enfold.ledger.redact import redact
@@ -122,7 +122,8 @@ class LedgerMachine(RuleBasedStateMachine):
         folder = self.path / "segments" / "visit"
         folder.mkdir(parents=True, exist_ok=True)
         if orphan:
-            rows = segments.prepare("visit", scene.staged("visit", scene.visits("orphan")).drop_columns("content"), 99)
+            staged = scene.staged("visit", scene.visits("orphan")).drop_columns("content")
+            rows = batch.placed("visit", staged, batch.order(staged), 99)
             (folder / "000000000099-0badcafe.parquet").write_bytes(segments.encode(rows))
         if aside:
             (self.path / "commits" / ".0123456789abcdef.tmp").write_bytes(b'{"position":')

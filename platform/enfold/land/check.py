@@ -11,6 +11,7 @@ import duckdb
 
 from enfold import schema
 from enfold.land.mapping import literal, quote
+from enfold.ledger import engine
 from enfold.schema import Field
 
 WHEN = (
@@ -35,6 +36,9 @@ FORMULA = (
 INSTANT = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})$"
 
 
+NEARLY_UNIQUE = {"event_id", "recorded_at"}  # distinct values are as many as rows
+
+
 @dataclass(frozen=True)
 class Check:
     """One thing that may be wrong with a field: SQL that is true for bad rows, and the words."""
@@ -44,6 +48,11 @@ class Check:
     bad: str
     reason: str
     remedy: str
+
+    @property
+    def alone(self) -> bool:
+        """Whether the check asks nothing but the values of its column that are there."""
+        return self.bad.startswith(f"{quote(self.column)} IS NOT NULL AND")
 
 
 def checks(event_type: str) -> list[Check]:
@@ -63,13 +72,24 @@ def checks(event_type: str) -> list[Check]:
 def failures(con: duckdb.DuckDBPyConnection, event_type: str, staged: str, filled: Container[str]) -> str:
     """Return SQL that lists the refusals of the staged rows: row, column, code, reason, remedy.
 
-    Columns that nothing fills (not in `filled`) are only asked for what is missing.
+    Columns that nothing fills (not in `filled`) are only asked for what is missing. A check of one column alone is
+    first asked of the column's distinct values, which are few; only one that some value fails is asked of the rows.
     """
+    wanted = [c for c in checks(event_type) if c.column in filled or not c.alone]
+    alone: dict[str, list[Check]] = {}
+    for c in wanted:
+        if c.alone and c.column not in NEARLY_UNIQUE:
+            alone.setdefault(c.column, []).append(c)
+    passed: list[Check] = []
+    for column, own in alone.items():
+        some = ", ".join(f"coalesce(bool_or({c.bad}), false)" for c in own)
+        found = engine.one_row(con, f"SELECT {some} FROM (SELECT DISTINCT {quote(column)} FROM {staged})")
+        passed += [c for c, fails in zip(own, found, strict=True) if not fails]
     parts = [
         f"SELECT source_row, {literal(c.column)} AS column_name, {literal(c.code)} AS code, "
         f"{literal(c.reason)} AS reason, {literal(c.remedy)} AS remedy FROM {staged} WHERE {c.bad}"
-        for c in [*checks(event_type), _look_alike(staged)]
-        if c.column in filled or not c.bad.startswith(f"{quote(c.column)} IS NOT NULL")
+        for c in [*wanted, _look_alike(staged)]
+        if c not in passed
     ]
     return " UNION ALL ".join(parts)
 

@@ -60,7 +60,7 @@ def entries(event_type: str, rows: pa.Table) -> pa.Table:
     """Return the index entries of rows with `slot`, and with `content` where it is known already."""
     if rows.num_rows == 0:
         return SCHEMA.empty_table()
-    con = engine.connect(engine.cores())
+    con = engine.connect()
     con.register("rows", rows)
     content = "content" if "content" in rows.column_names else "NULL"
     if content == "NULL" or rows.column("content").null_count:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from enfold import schema
 from enfold.errors import BusyError, DeniedError, IntegrityError, UsageError
-from enfold.ledger import canonical, commits, engine, ids, placement, segments, storage, upcast
+from enfold.ledger import batch, canonical, commits, engine, ids, merkle, placement, segments, storage, upcast
 from enfold.ledger.chain import Chain
 from enfold.ledger.commits import Commit, Segment
 from enfold.ledger.placement import Generation
@@ -261,14 +261,13 @@ class Ledger:
         if self.head:  # a clock that was set back must not disorder recorded time
             now = max(now, dt.datetime.fromisoformat(self.head.committed_at))
         batches = {t: rows for t, rows in sorted(draft.batches.items()) if rows.num_rows}
-        prepared = {t: segments.prepare(t, rows, position) for t, rows in batches.items()}
-        fresh = [ids.entries(t, rows) for t, rows in prepared.items()] if self._tail[1] == self.position else None
-        root = segments.content_root(((canonical.shape(t), r) for t, r in prepared.items()), position)
-        prepared = {t: rows.select(segments.stored_schema(t).names) for t, rows in prepared.items()}
         schemas = self._write_schemas()
-        written = [
-            self.write_segment(t, part, schemas) for t, rows in prepared.items() for part in segments.split(rows)
-        ]
+        pieces = {
+            t: batch.write(t, rows, position, lambda part, t=t: self.write_segment(t, part, schemas))  # type: ignore[misc]
+            for t, rows in batches.items()
+        }
+        written = [p.segment for own in pieces.values() for p in own]
+        root = merkle.roots(p.leaves for own in pieces.values() for p in own).get(position) if written else None
         record = Commit(
             position=position,
             previous=self.commits.head,
@@ -276,8 +275,8 @@ class Ledger:
             committed_at=now.astimezone(dt.UTC).isoformat(timespec="microseconds"),
             author=author,
             reason=reason,
-            root=root,
-            rows={t: rows.num_rows for t, rows in prepared.items()},
+            root=root or merkle.EMPTY_ROOT,
+            rows={t: rows.num_rows for t, rows in batches.items()},
             schemas=schemas,
             sources=sources,
             details=draft.details,
@@ -289,7 +288,8 @@ class Ledger:
             for s in written:
                 storage.remove(self.path / s.path)
             return None
-        if fresh is not None:
+        if self._tail[1] == position - 1:
+            fresh = [p.entries for own in pieces.values() for p in own]
             self._tail = (self._tail[0], position, pa.concat_tables([self._tail[2], *fresh]))
         return Commit(**{**vars(record), "hash": hash_})
 

@@ -67,4 +67,6 @@ def _sorted(path: Path, parts: list[Segment]) -> Iterator[pa.Table]:
         ]
         rows = pa.concat_tables(found) if found else None
         if rows is not None and rows.num_rows:
-            yield from segments.split(rows.sort_by(ORDER))
+            rows = rows.sort_by(ORDER)
+            for begin, end in segments.split(rows.column("slot")):
+                yield rows.slice(begin, end - begin)

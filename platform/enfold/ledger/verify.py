@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from enfold.errors import IntegrityError
-from enfold.ledger import placement, segments, storage
+from enfold.ledger import engine, merkle, placement, segments, storage
 from enfold.ledger.canonical import Shape
 from enfold.ledger.commits import Segment
 from enfold.ledger.ledger import Ledger
@@ -99,16 +99,17 @@ def _roots(ledger: Ledger, batches: list[tuple[Segment, Shape]], problems: list[
         }
     )
 
-    def read() -> Iterator[tuple[Shape, pa.Table]]:
+    def leaves() -> Iterator[pa.Table]:
+        yield gone
         for s, shape in batches:
             rows = segments.decode(storage.read_verified(ledger.path / s.path, s.sha256))
             for found in rows.column("position").value_counts().to_pylist():
                 counts[found["values"]][s.event_type] += found["counts"]
-            yield shape, rows
+            yield merkle.leaves(shape, rows, engine.cores())
 
-    roots = segments.content_roots(read(), gone)
+    roots = merkle.roots(leaves())
     for commit in ledger.commits:
         if dict(counts[commit.position]) != commit.rows:
             problems.append(f"commit {commit.position}: row counts differ from those recorded")
-        elif roots.get(commit.position, segments.EMPTY_ROOT) != commit.root:
+        elif roots.get(commit.position, merkle.EMPTY_ROOT) != commit.root:
             problems.append(f"commit {commit.position}: the content root differs; events were altered")
