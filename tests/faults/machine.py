@@ -18,12 +18,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from enfold import schema, study
+from enfold.errors import UsageError
+from enfold.fold import cuts
 from enfold.fold.cut import Cut
 from enfold.fold.fold import fold
+from enfold.land import mapping, readers
+from enfold.land.change import move
+from enfold.land.landing import land
 from enfold.ledger import batch, segments
 from enfold.ledger.ledger import Ledger
 from enfold.ledger.pack import pack
 from enfold.ledger.redact import redact
+from enfold.run.digest import slot_digests
 from enfold.run.shard import read_events
 from faults import scene
 from faults.powerloss import small_index
@@ -50,6 +56,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.gone: set[str] = set()
         self.position = 0
         self.named = 0
+        self.moved: list[set[str]] = []  # a fact and what it was called before
+        self.cuts: dict[int, frozenset[tuple[int, str]]] = {}  # digests by position of a cut
         scene.land_study(self.root)
         self.position += 1
 
@@ -106,7 +114,8 @@ class LedgerMachine(RuleBasedStateMachine):
         """A fact with all that is linked to it leaves for good."""
         joined = {self._any(which)["event_id"]}
         while True:
-            more = {i for r in self.model for i in self._ids(r) if joined & self._ids(r)} - joined
+            linked = [*map(self._ids, self.model), *self.moved]
+            more = {i for ids in linked for i in ids if joined & ids} - joined
             if not more:
                 break
             joined |= more
@@ -129,6 +138,53 @@ class LedgerMachine(RuleBasedStateMachine):
             (self.path / "commits" / ".0123456789abcdef.tmp").write_bytes(b'{"position":')
             (folder / ".0123456789abcdef.tmp").write_bytes(b"PAR1")
         (self.path / ".lock").write_bytes(lock)
+
+    @precondition(lambda self: self.model)
+    @rule(which=numbers, subject=st.integers(1, 3))
+    def move(self, which: int, subject: int) -> None:
+        """A fact that stands goes to another subject, in one commit; one joined with another fact stays."""
+        facts = [f for f in self._facts() if f["subject_id"] != f"0{subject}" and not f["contested"]]
+        if not facts:
+            return
+        fact = facts[which % len(facts)]
+        try:
+            move(self.root, fact["event_ids"][0], f"0{subject}", author="a", reason="r")
+        except UsageError as error:
+            if "joined with another fact" not in error.message:
+                raise
+            return
+        new = self._take()
+        self.moved.append({fact["fact_id"], new[0]["event_id"]})
+        assert [r["subject_id"] for r in new if not r.get("retracts")] == [f"0{subject}"]
+        assert fact["fact_id"] not in {f["fact_id"] for f in self._facts()}
+        assert new[0]["event_id"] in {f["fact_id"] for f in self._facts()}
+
+    @rule(sent=st.dictionaries(st.sampled_from(["k1", "k2", "k3", "k4"]), statuses), again=st.booleans())
+    def snapshot(self, sent: dict[str, str], again: bool) -> None:
+        """A source sends everything; at once again, it says nothing new."""
+        for _ in range(2 if again else 1):
+            before = Ledger(self.path).position
+            keys = sorted(sent)
+            fields = {"event_id": keys, "subject_id": [f"0{k[1]}" for k in keys], "status": [sent[k] for k in keys],
+                      "occurred": ["2026-02-02"] * len(keys), "author": ["edc"] * len(keys)}  # fmt: skip
+            rows = pa.table({n: pa.array(v, pa.string()) for n, v in fields.items()})
+            report = land(
+                self.root, readers.from_arrow(rows, "edc"), mapping.native("visit", [*fields]), study_id="S",
+                author="edc", reason="nightly", system="edc", snapshot=True, max_vanished=100,
+            )  # fmt: skip
+            if Ledger(self.path).position > before:
+                self._take()
+        assert not again or report.position is None
+        gone = {k for k in keys if k in self.gone}
+        said = {r["event_id"] for r in self.model if r["event_id"] in keys}
+        assert said == set(keys) - gone  # every key is there, whatever became of it here, unless redacted
+
+    @rule()
+    def cut(self) -> None:
+        """A cut is named; what it sees never changes, whatever follows."""
+        self.cuts[self.position] = frozenset(self._digests(self.position).items())
+        cuts.create(self.root, f"c{self.position}", Cut(self.position), author="a", reason="r")
+        self.position += 1
 
     @rule()
     def pack(self) -> None:
@@ -157,6 +213,9 @@ class LedgerMachine(RuleBasedStateMachine):
             assert scene.left_behind(self.path) == []
             assert self._standing() == first
             assert first == self._expected()
+            for named in cuts.cuts(Ledger(self.path)):
+                position = named.cut.position
+                assert named.redacted or frozenset(self._digests(position).items()) == self.cuts[position]
         finally:
             self.index.__exit__(None, None, None)
             shutil.rmtree(self.root)
@@ -181,6 +240,34 @@ class LedgerMachine(RuleBasedStateMachine):
             self.position += 1
             self.model.append({**row, "position": self.position})
 
+    def _take(self) -> list[dict[str, Any]]:
+        """Take the newest commit's rows into the model as they are: their ids are made by enfold."""
+        self.position += 1
+        ledger = Ledger(self.path)
+        assert ledger.position == self.position
+        new = [r for t in ("visit", "retraction") for r in ledger.read(t, after=self.position - 1).to_pylist()]
+        self.model += [{k: r.get(k) for k in (*SAID, "reason", "author", "position")} for r in new]
+        return new
+
+    def _facts(self) -> list[dict[str, Any]]:
+        """Return the facts that stand, as the reference says, sorted."""
+        out = [{**f, "subject_id": s} for s in self._subjects() for f in reference.resolve(self._events(s))[0]]
+        return sorted(out, key=lambda f: (f["subject_id"], f["fact_id"]))
+
+    def _subjects(self) -> list[str]:
+        return sorted({r["subject_id"] for r in self.model})
+
+    def _events(self, subject: str) -> list[dict[str, Any]]:
+        return [
+            {"study_id": "S", "event_type": "retraction" if r.get("retracts") else "visit",
+             **{k: v for k, v in r.items() if v is not None}}
+            for r in self.model if r["subject_id"] == subject
+        ]  # fmt: skip
+
+    def _digests(self, position: int) -> dict[int, str]:
+        ledger, cut = Ledger(self.path), Cut(position)
+        return slot_digests(schema.state()["events"], fold(read_events(ledger, cut), study.parse(STUDY), cut)["events"])
+
     def _said(self, upto: int) -> list[tuple[Any, ...]]:
         return [(*(r.get(k) for k in SAID), r["position"]) for r in self.model if r["position"] <= upto]
 
@@ -201,13 +288,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def _expected(self) -> tuple[list[Any], list[Any], list[Any]]:
         standing, contested, pending = set(), [], []
-        for subject in {r["subject_id"] for r in self.model}:
-            events = [
-                {"study_id": "S", "event_type": "retraction" if r.get("retracts") else "visit",
-                 **{k: v for k, v in r.items() if v is not None}}
-                for r in self.model if r["subject_id"] == subject
-            ]  # fmt: skip
-            facts, waiting = reference.resolve(events)
+        for subject in self._subjects():
+            facts, waiting = reference.resolve(self._events(subject))
             standing |= {i for f in facts for i in f["event_ids"]}
             contested += [f["fact_id"] for f in facts if f["contested"]]
             pending += waiting

@@ -194,6 +194,35 @@ def test_a_fact_moves_to_another_subject_in_one_commit(desk: Desk) -> None:
     desk("correct", event, "value_number=1", "--reason", "too late", code=2)  # it does not stand any more
 
 
+def test_what_was_moved_and_put_back_moves_again(desk: Desk) -> None:
+    desk.night(NIGHT_1)
+    event = desk.event("02", "W1")
+    got = desk("correct", event, "--move", "07", "--reason", "samples swapped")
+    rows = Ledger(desk.study / "ledger").read("retraction").to_pylist()
+    desk("retract", desk.event("07", "W1"), "--reason", "not swapped")
+    desk("retract", rows[0]["event_id"], "--reason", "not swapped")
+    assert desk.values()["02", "W1"] == "2"
+    again = desk("correct", event, "--move", "07", "--reason", "swapped after all")
+    assert again["position"] > got["position"]
+    assert desk.values()["07", "W1"] == "2"
+    assert ("02", "W1") not in desk.values()
+
+
+def test_two_facts_joined_by_a_correction_move_as_one(desk: Desk) -> None:
+    """Both first versions go; else the correction would stand on the one that stayed."""
+    desk.night([*NIGHT_1, ("02", "W2", "2026-01-12", "2")])
+    first, second = desk.event("02", "W1"), desk.event("02", "W2")
+    joined = desk.root / "assessment.csv"
+    joined.write_text(
+        "event_id,subject_id,occurred,visit_id,instrument,item,value_number,supersedes,reason,author\n"
+        f"j1,02,2026-01-05,W1,PGA,PGA_0_3,2,{first} {second},entered twice,dm\n"
+    )
+    assert main(["land", str(desk.study), str(joined)]) == 0
+    desk.capsys.readouterr()
+    desk("correct", "j1", "--move", "07", "--reason", "samples swapped")
+    assert {k: v for k, v in desk.values().items() if k[0] in {"02", "07"}} == {("07", "W1"): "2"}
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [

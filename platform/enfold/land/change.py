@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -54,11 +55,7 @@ def retract(folder: Path, event_id: str, *, author: str, reason: str) -> Report:
     """
     ledger = Ledger(folder / "ledger")
     subject_id, study_id, _ = _find(ledger, event_id)
-    con = _facts(ledger, study_id, subject_id)
-    made = con.execute("SELECT target, list_sort(list(DISTINCT event_id)) FROM retraction GROUP BY target").fetchall()
-    stands = con.execute("SELECT DISTINCT event_id FROM retraction WHERE stands").fetchall()
-    known = changes.Withdrawals({t: tuple(r) for t, r in made}, frozenset(i for (i,) in stands))
-    names = known.withdraw(event_id)
+    names = _withdrawals(_facts(ledger, study_id, subject_id)).withdraw(event_id)
     if not names:
         msg = f"{event_id} is withdrawn already"
         raise UsageError(msg, remedy=f"See enfold history {folder} --event {event_id}.")
@@ -67,6 +64,13 @@ def retract(folder: Path, event_id: str, *, author: str, reason: str) -> Report:
         [(subject_id, n) for n in names], study_id, author, reason, "retract"
     )
     return _land(folder, staged, author, reason, "retraction")
+
+
+def _withdrawals(con: duckdb.DuckDBPyConnection) -> changes.Withdrawals:
+    """Return what was withdrawn among the facts of `_facts`."""
+    made = con.execute("SELECT target, list_sort(list(DISTINCT event_id)) FROM retraction GROUP BY target").fetchall()
+    stands = con.execute("SELECT DISTINCT event_id FROM retraction WHERE stands").fetchall()
+    return changes.Withdrawals({t: tuple(r) for t, r in made}, frozenset(i for (i,) in stands))
 
 
 def move(folder: Path, event_id: str, subject_id: str, *, author: str, reason: str) -> Report:
@@ -80,14 +84,56 @@ def move(folder: Path, event_id: str, subject_id: str, *, author: str, reason: s
     if fact["subject_id"] == subject_id:
         msg = f"{event_id} is of subject {subject_id} already"
         raise UsageError(msg)
-    new_id = str(uuid.uuid5(changes.NAMESPACE, f"move|{fact['fact_id']}|{' '.join(fact['event_ids'])}|{subject_id}"))
+    con = _facts(ledger, fact["study_id"], fact["subject_id"])
+    gone = [name for first in _first_versions(con, fact) for name in _withdrawals(con).withdraw(first)]
+    new_id = _moved_id(ledger, fact, subject_id)
     row = {f.name: _text(fact[f.name]) for f in content_fields(event_type) if f.name not in FIXED}
     row |= {"subject_id": subject_id, "event_id": new_id}
     staged = _staged(event_type, [row], fact["study_id"], author, reason)
-    pairs = [(fact["subject_id"], fact["fact_id"])]
+    pairs = [(fact["subject_id"], name) for name in gone]
     staged.events["retraction"] = changes.retractions(pairs, fact["study_id"], author, reason, "enfold")
     record = {"moved": {"from": fact["fact_id"], "to": new_id}}
     return _land(folder, staged, author, reason, "move", record)
+
+
+def _first_versions(con: duckdb.DuckDBPyConnection, fact: dict[str, Any]) -> list[str]:
+    """Return the first versions that must go for a fact to go: more than one if a correction joined facts.
+
+    Raises:
+        UsageError: one of them is a first version of another standing fact as well.
+    """
+    rows = con.execute(
+        """
+        WITH RECURSIVE up(event_id) AS (
+            SELECT unnest(?::VARCHAR[])
+            UNION
+            SELECT c.target FROM up JOIN corrections c USING (event_id)
+            JOIN live l ON l.event_id = c.target WHERE c.found),
+        firsts AS (FROM up ANTI JOIN corrections USING (event_id)),
+        down(event_id) AS (
+            FROM firsts
+            UNION
+            SELECT c.event_id FROM down JOIN corrections c ON c.target = down.event_id WHERE c.found)
+        SELECT event_id, (SELECT count(*) FROM down JOIN tips USING (event_id) WHERE fact_id <> ?)
+        FROM firsts ORDER BY event_id
+        """,
+        [fact["event_ids"], fact["fact_id"]],
+    ).fetchall()
+    if rows and rows[0][1]:
+        msg = f"{fact['fact_id']} was joined with another fact by one of two corrections"
+        raise UsageError(msg, remedy="Settle that first, with one correction that supersedes both.")
+    return [str(i) for i, _ in rows]
+
+
+def _moved_id(ledger: Ledger, fact: dict[str, Any], subject_id: str) -> str:
+    """Return the id of the fact at its new subject; of one that was there before and left, another."""
+    name = f"move|{fact['fact_id']}|{' '.join(fact['event_ids'])}|{subject_id}"
+    made = [c.details["record"]["moved"]["to"] for c in ledger.commits.of_kind("move")]
+    for turn in range(len(made) + 1):
+        new_id = str(uuid.uuid5(changes.NAMESPACE, f"{name}|{turn}" if turn else name))
+        if new_id not in made:
+            break
+    return new_id
 
 
 def standing(ledger: Ledger, event_id: str) -> tuple[str, dict[str, Any]]:
@@ -122,7 +168,7 @@ def _find(ledger: Ledger, event_id: str) -> tuple[str, str, str]:
     raise UsageError(msg, remedy="enfold history STUDY --subject SUBJECT lists a subject's events.")
 
 
-def _facts(ledger: Ledger, study_id: str, subject_id: str) -> Any:
+def _facts(ledger: Ledger, study_id: str, subject_id: str) -> duckdb.DuckDBPyConnection:
     con = engine.connect()
     place = slot(study_id, subject_id)
     for event_type in schema.events():
