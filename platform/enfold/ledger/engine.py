@@ -1,13 +1,16 @@
 """One way to open DuckDB: in memory, UTC, one thread unless asked, no access to the outside."""
 
-import atexit
+import contextlib
 import os
-import shutil
+import stat
 import tempfile
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import duckdb
+
+from enfold.errors import DeniedError
 
 
 def connect(threads: int = 1) -> duckdb.DuckDBPyConnection:
@@ -15,22 +18,42 @@ def connect(threads: int = 1) -> duckdb.DuckDBPyConnection:
     con = duckdb.connect(":memory:")
     con.execute("SET TimeZone = 'UTC'")
     con.execute(f"SET threads = {threads:d}")
-    con.execute(f"SET temp_directory = '{_spill(os.getpid()).replace(chr(39), chr(39) * 2)}'")
+    con.execute(f"SET temp_directory = '{_spill().replace(chr(39), chr(39) * 2)}'")
     con.execute("SET enable_external_access = false")
     con.execute("SET preserve_insertion_order = false")
     return con
 
 
 @cache
-def _spill(process: int) -> str:
-    """Return this process's folder for what does not fit in memory.
+def _spill() -> str:
+    """Return the folder for what does not fit in memory.
 
     DuckDB would use the folder that the command was called in. This one is the user's alone, because patient data
-    may pass through it, and goes with the process.
+    may pass through it. DuckDB removes its files when it ends; those of a process that was killed go here.
     """
-    folder = tempfile.mkdtemp(prefix=f"enfold-{process}-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    folder = Path(tempfile.gettempdir()) / f"enfold-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or (hasattr(os, "getuid") and found.st_uid != os.getuid()):
+        msg = f"{folder} is not a folder of yours"
+        raise DeniedError(msg, remedy="Set TMPDIR to a folder of your own.")
+    folder.chmod(0o700)
+    for path in folder.glob("duckdb_temp_*"):
+        process = path.name.split("_")[2]
+        if process.isdigit() and not _lives(int(process)):
+            path.unlink(missing_ok=True)
+    return str(folder)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def cores() -> int:

@@ -13,8 +13,8 @@ judged AS (
     FROM findings WHERE instrument = 'CELL_KINETICS' AND item = 'BCELL' AND date IS NOT NULL
 ),
 labelled AS (
-    SELECT subject_id, occasion_id, bool_or(baseline_for IN ('efficacy', 'both')) AS efficacy
-    FROM occasions WHERE instrument = 'CELL_KINETICS' AND baseline_for IS NOT NULL GROUP BY subject_id, occasion_id
+    SELECT subject_id, occasion_id, baseline_for IN ('efficacy', 'both') AS efficacy
+    FROM occasions WHERE instrument = 'CELL_KINETICS' AND baseline_for IS NOT NULL
 ),
 before AS (
     -- lymphodepletion empties the B cells too, so the count before it tells
