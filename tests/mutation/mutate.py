@@ -3,7 +3,8 @@
 A mutant is one declaration with one small change: a token of its SQL (comparison, arithmetic, logic, literal, aggregate,
 join, order), a node of its Python, or a default of its parameters. It is killed if a worked example fails or the
 rule raises. Left alone are tokens that feed words or citations only: lines with a string that holds a space, with
-`||`, or that gather event ids, names of domains or `known_from` (the laws test those), and a CASE that chooses between such strings;
+`||`, or that gather event ids, names of domains or `known_from` (the laws test those), a bracket or CASE that becomes such
+a column, and a CASE that chooses between such strings;
 the width of a DECIMAL, for one digit more never changes a value that fits; and the name of a field within a literal struct,
 which is no value.
 
@@ -108,7 +109,7 @@ def sql_mutants(text: str) -> Iterator[tuple[str, str, str]]:
         for start, token in zip(starts, tokens, strict=True)
         if token[0] == "'" and " " in token
     }
-    worded = _worded(tokens)
+    worded = _worded(tokens) | _citing(tokens)
     seen: dict[str, int] = {}
     between = 0
     for n, token in enumerate(tokens):
@@ -147,6 +148,21 @@ def _worded(tokens: list[str]) -> set[int]:
             cases[-1] = (cases[-1][0], True)
         elif token == "DECIMAL":
             out.update(range(n, n + tokens[n:].index(")")))
+    return out
+
+
+def _citing(tokens: list[str]) -> set[int]:
+    """Return the places of tokens within a CASE or a bracket that becomes `known_from` or a list of event ids."""
+    out: set[int] = set()
+    begun: list[int] = []
+    for n, token in enumerate(tokens):
+        if token in {"CASE", "("}:
+            begun.append(n)
+        elif token in {"END", ")"} and begun:
+            begin = begun.pop()
+            after = [t for t in tokens[n + 1 : n + 6] if not t.isspace()][:2]
+            if len(after) == 2 and after[0] == "AS" and (after[1] == "known_from" or after[1].endswith("_ids")):
+                out.update(range(begin, n + 1))
     return out
 
 
@@ -372,7 +388,7 @@ def _only(table: pa.Table, subjects: set[str]) -> pa.Table:
 
 
 def _planned(case: ex.Example) -> tuple[study.StudyFile, list[Task]]:
-    parsed = study.parse(ex.PROTOCOL + case.protocol)
+    parsed = study.parse(ex.protocol(case.protocol))
     settings = tomllib.loads("\n".join(case.parameters.split("; ")), parse_float=Decimal)
     own = {k: v for k, v in settings.items() if not isinstance(v, dict)}
     derivations = {k: v for k, v in settings.items() if isinstance(v, dict)}

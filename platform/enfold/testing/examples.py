@@ -54,6 +54,15 @@ day = 84
 id = "W24"
 day = 168
 """
+
+
+def protocol(own: str) -> str:
+    """Return the study file of a page: keys before the first table of its own text belong to `[study]`."""
+    first = re.search(r"^\[", own, re.M)
+    keys, tables = (own[: first.start()], own[first.start() :]) if first else (own, "")
+    return PROTOCOL.replace("synthetic = true\n", "synthetic = true\n" + keys) + tables
+
+
 NUMERIC = {"value", "lower", "upper"}
 
 
@@ -174,8 +183,8 @@ def run(cases: Iterable[Example], found: Discovery) -> list[Outcome]:
     """Evaluate the cases, each as a patient of its own, one fold for all that share a protocol."""
     cases = list(cases)
     out: dict[Example, Outcome] = {}
-    for protocol in dict.fromkeys(c.protocol for c in cases):
-        group = [c for c in cases if c.protocol == protocol]
+    for text in dict.fromkeys(c.protocol for c in cases):
+        group = [c for c in cases if c.protocol == text]
         state = folded(group)
         for settings in dict.fromkeys((c.endpoint, c.parameters) for c in group):
             members = [(n, c) for n, c in enumerate(group) if (c.endpoint, c.parameters) == settings]
@@ -196,7 +205,7 @@ def folded(group: list[Example]) -> dict[str, pa.Table]:
             raise ValueError(msg) from None
         for event_type, events in course.events.items():
             rows[event_type] += events
-    parsed = study.parse(PROTOCOL + group[0].protocol)
+    parsed = study.parse(protocol(group[0].protocol))
     tables = {}
     for event_type, events in rows.items():
         table = pa.Table.from_pylist(events, schema=schema.event_arrow(event_type))
@@ -221,7 +230,7 @@ def _judged(
 
 def results(example: Example, state: Mapping[str, pa.Table], found: Discovery) -> list[dict[str, Any]]:
     """Return the rows of the example's endpoint, or derivation, over `state` with its parameters."""
-    parsed = study.parse(PROTOCOL + example.protocol)
+    parsed = study.parse(protocol(example.protocol))
     settings = tomllib.loads("\n".join(example.parameters.split("; ")), parse_float=Decimal)
     derivations = {k: v for k, v in settings.items() if isinstance(v, dict)}
     own = {k: v for k, v in settings.items() if not isinstance(v, dict)}

@@ -34,7 +34,7 @@ pieces AS (
 spread AS (
     SELECT *, unnest(range(CASE WHEN initial AND day <= $max_gap_days THEN 0 ELSE day END,
                            CASE WHEN next_day - day - CASE WHEN final THEN 1 ELSE 0 END <= $max_gap_days
-                                THEN greatest(next_day, day + 1) ELSE day + 1 END)) AS d
+                                THEN next_day ELSE day + 1 END)) AS d
     FROM pieces
 ),
 days AS (
@@ -156,7 +156,7 @@ rows AS (
            CASE WHEN ended THEN 'not_applicable' WHEN proven > 0 THEN 'met' WHEN upper = 0 THEN 'not_met'
                 ELSE 'not_evaluable' END,
            CASE WHEN ended THEN NULL WHEN proven > 0 OR upper = 0 THEN proven END,
-           CASE WHEN NOT coalesce(ended, false) THEN upper END, NULL,
+           CASE WHEN NOT ended THEN upper END, NULL,
            CASE WHEN ended THEN 'the period ended before the late window' WHEN proven > 0 OR upper = 0 THEN NULL
                 WHEN high IS NULL THEN 'no neutrophil count after the first weeks'
                 ELSE 'late neutrophil counts are too far apart, or end too early' END,
