@@ -1,6 +1,7 @@
 """The study file: the protocol as data, parsed and checked with errors that name the key."""
 
 import datetime as dt
+import re
 import tomllib
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -18,6 +19,7 @@ KEYS = {
     "endpoints": {"alias", "endpoint", "version", "parameters", "imputation"},
     "derivations": {"id", "parameters"},
     "cut_rules": {"default", "types", "death_after"},
+    "isolation": {"seconds", "memory", "output", "answer"},
     "dose_limiting": {
         "id",
         "source",
@@ -93,6 +95,14 @@ class CutRules:
 
 
 @dataclass(frozen=True)
+class Trusted:
+    """A plugin as it was when somebody looked at it: its version, and the SHA-256 over its files."""
+
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class StudyFile:
     """One parsed study file; `text` is what was landed."""
 
@@ -111,6 +121,8 @@ class StudyFile:
     cut_rules: CutRules
     baseline_instruments: tuple[str, ...]
     text: str
+    trusted: dict[str, Trusted] = field(default_factory=dict)
+    isolation: dict[str, int] = field(default_factory=dict)  # limits of guest processes that are not the default
 
 
 def parse(text: str) -> StudyFile:
@@ -152,6 +164,8 @@ def parse(text: str) -> StudyFile:
         cut_rules=_cut_rules(doc.get("cut_rules", {})),
         baseline_instruments=tuple(head.get("baseline_instruments", BASELINE_INSTRUMENTS)),
         text=text,
+        trusted=_trusted(doc.get("plugins", [])),
+        isolation=_isolation(doc.get("isolation", {})),
     )
 
 
@@ -160,7 +174,7 @@ def _check_keys(doc: dict[str, Any]) -> None:
         if key not in TOP:
             raise _wrong("top level", key, f"is not known; use one of {', '.join(sorted(TOP))}")
     for table, allowed in KEYS.items():
-        entries = doc.get(table, {} if table in ("study", "cut_rules") else [])
+        entries = doc.get(table, {} if table in ("study", "cut_rules", "isolation") else [])
         for entry in entries if isinstance(entries, list) else [entries]:
             for key in entry:
                 if key not in allowed:
@@ -222,9 +236,32 @@ def _levels(doc: dict[str, Any], table: str) -> tuple[Level, ...]:
 
 
 def _plugins(entries: Any) -> tuple[str, ...]:
+    """Return the names; a list of names allows what is shipped with enfold, a table pins the rest."""
+    if isinstance(entries, dict):
+        return tuple(entries)
     if not isinstance(entries, list) or not all(isinstance(p, str) for p in entries):
-        raise _wrong("top level", "plugins", "must be a list of distribution names")
+        raise _wrong("top level", "plugins", "must be a list of distribution names, or a table of what is trusted")
     return tuple(entries)
+
+
+def _trusted(entries: Any) -> dict[str, Trusted]:
+    out = {}
+    for name, entry in entries.items() if isinstance(entries, dict) else ():
+        if entry == "shipped":
+            continue
+        if not isinstance(entry, dict) or set(entry) != {"version", "sha256"}:
+            raise _wrong("plugins", name, 'must be "shipped", or { version = "…", sha256 = "…" }')
+        if not all(isinstance(v, str) for v in entry.values()) or not re.fullmatch("[0-9a-f]{64}", entry["sha256"]):
+            raise _wrong("plugins", name, "must state a version and 64 hex digits; enfold plugin trust writes them")
+        out[name] = Trusted(entry["version"], entry["sha256"])
+    return out
+
+
+def _isolation(entry: dict[str, Any]) -> dict[str, int]:
+    for key, value in entry.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+            raise _wrong("isolation", key, "must be a whole number above 0 (seconds; else octets)")
+    return dict(entry)
 
 
 def _endpoints(entries: list[dict[str, Any]]) -> tuple[Asked, ...]:

@@ -8,8 +8,10 @@ import pyarrow as pa
 
 from enfold import schema
 from enfold.contract import Derivation
+from enfold.evaluate import remote
 from enfold.evaluate.discover import Failure
 from enfold.evaluate.evidence import ShardEvidence
+from enfold.evaluate.faults import RuleError, said
 from enfold.evaluate.graph import Task
 from enfold.ledger import engine
 from enfold.study import StudyFile
@@ -34,24 +36,47 @@ def evaluate(
     out = Evaluated()
     results: dict[str, pa.Table] = {}
     subjects = set(state["subjects"].column("subject_id").to_pylist())
-    for task in tasks:
-        d = task.declaration
-        lost = [n for n in d.needs if n not in results]
-        if lost:
-            _fail(out, task, "compute", f"{', '.join(lost)} failed")
-            continue
-        stage = "compute"
-        try:
-            raw = d.rule(ShardEvidence(d, state, results, study, cutoff or study.data_cutoff), task.parameters)
-            stage = "return"
-            rows = stamp(task, raw, study.id, subjects)
-        except Exception as error:
-            _fail(out, task, stage, f"{type(error).__name__}: {error}")
-            continue
-        results[task.alias] = rows
-        results.setdefault(d.id, rows)
-        (out.derived if isinstance(d, Derivation) else out.verdicts).append(rows)
+    until = cutoff or study.data_cutoff
+    elsewhere = remote.Evidence(tasks, state, study, until)
+    try:
+        for task in tasks:
+            _one(out, task, results, subjects, (state, study, until), elsewhere)
+    finally:
+        elsewhere.close()
     return out
+
+
+def _one(
+    out: Evaluated,
+    task: Task,
+    results: dict[str, pa.Table],
+    subjects: set[str],
+    here: tuple[Mapping[str, pa.Table], StudyFile, date | None],
+    elsewhere: remote.Evidence,
+) -> None:
+    d = task.declaration
+    lost = [n for n in d.needs if n not in results]
+    if lost:
+        _fail(out, task, "compute", f"{', '.join(lost)} failed")
+        return
+    state, study, until = here
+    stage = "compute"
+    try:
+        if task.offered.source:
+            raw = elsewhere.compute(task, results)
+        else:
+            raw = d.rule(ShardEvidence(d, state, results, study, until), task.parameters)
+        stage = "return"
+        rows = stamp(task, raw, study.id, subjects)
+    except remote.RemoteError as error:
+        _fail(out, task, error.stage, error.message)
+        return
+    except Exception as error:
+        _fail(out, task, stage, said(error))
+        return
+    results[task.alias] = rows
+    results.setdefault(d.id, rows)
+    (out.derived if isinstance(d, Derivation) else out.verdicts).append(rows)
 
 
 def _fail(out: Evaluated, task: Task, stage: str, message: str) -> None:
@@ -62,16 +87,19 @@ def stamp(task: Task, raw: pa.Table, study_id: str, subjects: set[str]) -> pa.Ta
     """Return `raw` in the shape of its result table, host columns added, sorted by key.
 
     Raises:
-        ValueError: columns that do not exist, missing or double keys, foreign subjects, grades
+        RuleError: no table, columns that do not exist, missing or double keys, foreign subjects, grades
             without `overall`, or values of a wrong type.
     """
+    if not isinstance(raw, pa.Table):
+        msg = f"returned {type(raw).__name__}, not a pyarrow.Table"
+        raise RuleError(msg)
     derivation = isinstance(task.declaration, Derivation)
     table = schema.results()["derived" if derivation else "verdicts"]
     d = task.declaration
     extra = sorted(set(raw.column_names) - set(table.names))
     if extra:
         msg = f"returned columns that the result table does not have: {', '.join(extra)}"
-        raise ValueError(msg)
+        raise RuleError(msg)
     fixed = {
         "study_id": study_id,
         "alias": task.alias,
@@ -88,7 +116,7 @@ def stamp(task: Task, raw: pa.Table, study_id: str, subjects: set[str]) -> pa.Ta
         if f.name in fixed:
             columns.append(pa.array([fixed[f.name]] * raw.num_rows, f.type))
         elif f.name in raw.column_names:
-            columns.append(raw.column(f.name).cast(f.type))
+            columns.append(_cast(raw.column(f.name), f))
         elif f.name == "event_ids":
             columns.append(pa.array([[]] * raw.num_rows, f.type))
         else:
@@ -104,20 +132,28 @@ def stamp(task: Task, raw: pa.Table, study_id: str, subjects: set[str]) -> pa.Ta
     return con.sql(f"SELECT {names} FROM rows ORDER BY {order}").to_arrow_table().cast(table.arrow())
 
 
+def _cast(column: pa.ChunkedArray, wanted: pa.Field) -> pa.ChunkedArray:
+    try:
+        return column.cast(wanted.type)
+    except pa.ArrowException:  # its text would quote a value
+        msg = f"`{wanted.name}` holds {column.type} that does not fit {wanted.type} exactly"
+        raise RuleError(msg) from None
+
+
 def _check_rows(rows: pa.Table, table: schema.Table, subjects: set[str], *, derivation: bool) -> None:
     for f in table.fields:
         if not f.optional and rows.column(f.name).null_count:
             msg = f"`{f.name}` is empty in {rows.column(f.name).null_count} rows"
-            raise ValueError(msg)
+            raise RuleError(msg)
         if f.codes:
             wrong = set(rows.column(f.name).to_pylist()) - set(f.codes) - {None}
             if wrong:
                 msg = f"`{f.name}` holds {len(wrong)} values that are not among {', '.join(f.codes)}"
-                raise ValueError(msg)
+                raise RuleError(msg)
     foreign = set(rows.column("subject_id").to_pylist()) - subjects
     if foreign:
         msg = f"{len(foreign)} subjects that were not in evidence"
-        raise ValueError(msg)
+        raise RuleError(msg)
     con = engine.connect()
     con.register("rows", rows)
     key = ", ".join(f'"{k}"' for k in table.key)
@@ -127,7 +163,7 @@ def _check_rows(rows: pa.Table, table: schema.Table, subjects: set[str], *, deri
     )
     if double:
         msg = f"{double} keys ({key}) occur more than once"
-        raise ValueError(msg)
+        raise RuleError(msg)
     if not derivation:
         unit = ", ".join(f'"{k}"' for k in table.key if k != "criterion")
         (headless,) = engine.one_row(
@@ -137,4 +173,4 @@ def _check_rows(rows: pa.Table, table: schema.Table, subjects: set[str], *, deri
         )
         if headless:
             msg = f"{headless} results lack their one `overall` row"
-            raise ValueError(msg)
+            raise RuleError(msg)

@@ -1,26 +1,28 @@
-"""Discover plugins: only distributions that the study allows are imported, each under its own guard."""
+"""Discover plugins: what the study allows is loaded, ours in this process, others' in a guest; the rest is only named."""
 
-import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import Distribution, distributions
+from importlib.metadata import Distribution
+from pathlib import Path
 
-import pluggy
-
-from enfold.contract import PROJECT, Declaration, Hooks
+from enfold.contract import Declaration
 from enfold.errors import ConflictError
-
-GROUP = "enfold"
+from enfold.evaluate import describe, folder, trust
+from enfold.evaluate.isolation import GuestError, Limits, Source, guest
+from enfold.evaluate.load import load
+from enfold.study import StudyFile, Trusted
 
 
 @dataclass(frozen=True)
 class Offered:
-    """One declaration and the distribution that offers it."""
+    """One declaration and the distribution that offers it; `source` is how a guest loads it, if it is not ours."""
 
     declaration: Declaration
     plugin: str
     plugin_version: str
     code_hash: str
+    source: Source | None = None
+    given_up: list[str] = field(default_factory=list, compare=False)  # why it is not called again in this worker
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Failure:
     """Something of a plugin that did not work: where, and what it said."""
 
     plugin: str
-    stage: str  # load, register, declare, compute, return
+    stage: str  # trust, load, register, declare, compute, return
     message: str
     declaration: str | None = None
 
@@ -39,91 +41,156 @@ class Discovery:
 
     offered: dict[str, Offered] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
-    installed: list[str] = field(default_factory=list)  # every distribution with our entry point
+    installed: list[str] = field(default_factory=list)  # every distribution and folder that offers something
+    unlocked: list[str] = field(default_factory=list)  # loaded although edited or unknown: development only
 
 
-def discover(allowed: Iterable[str]) -> Discovery:
-    """Import the allowed plugins and collect their declarations.
+@dataclass(frozen=True)
+class _Candidate:
+    """A plugin that could be loaded: where it is from, and its version and digest as they are now."""
+
+    name: str
+    version: str
+    sha256: str
+    code: str
+    source: Source
+
+
+def discover(
+    allowed: Iterable[str],
+    trusted: Mapping[str, Trusted] | None = None,
+    *,
+    study_folder: Path | None = None,
+    dev: bool = False,
+    limits: Limits | None = None,
+    verbose: bool = False,
+) -> Discovery:
+    """Load the allowed plugins and collect their declarations.
 
     A plugin that fails to import, register or declare costs only its own results.
+
+    Args:
+        allowed: names that the study file allows.
+        trusted: version and SHA-256 that it states for each; needed for what is not ours.
+        study_folder: where `endpoints/*` may lie.
+        dev: load what is edited or unpinned too, and say so in `unlocked`.
+        limits: what a guest may use.
+        verbose: tell the text of a rule's errors; only where no patient's data are.
 
     Raises:
         ConflictError: two plugins offer one id.
     """
-    wanted = {normal(name) for name in allowed}
+    wanted = {trust.normal(n) for n in allowed}
+    pins = {trust.normal(n): t for n, t in (trusted or {}).items()}
     found = Discovery()
-    seen: set[str] = set()
-    candidates = sorted(
-        (d for d in distributions() if any(e.group == GROUP for e in d.entry_points)),
-        key=lambda d: normal(d.name),
-    )
-    for dist in candidates:
-        name = normal(dist.name)
-        if name in seen:
+    here = trust.installed()
+    local = _local(study_folder)
+    found.installed = sorted({*here, *local})
+    for name in found.installed:
+        if name not in wanted:
             continue
-        seen.add(name)
-        found.installed.append(name)
-        if name in wanted:
-            _load(found, dist, name)
-    for name in sorted(wanted - seen):
+        if name in trust.FIRST_PARTY:
+            _load_ours(found, here[name], name)
+            continue
+        one = _local_candidate(name, local[name]) if name in local else _candidate(name, here[name])
+        edited = _edited(one, pins.get(name))
+        if edited and not dev:
+            found.failures.append(Failure(name, "trust", edited))
+            continue
+        if edited:
+            found.unlocked.append(name)
+        source = Source(name, one.source.entries, one.source.folders, limits or Limits(), verbose, one.sha256)
+        _load_guest(found, one, source, unlocked=bool(edited))
+    for name in sorted(wanted - set(found.installed)):
         found.failures.append(Failure(name, "load", "the distribution is not installed"))
     return found
 
 
-def _load(found: Discovery, dist: Distribution, name: str) -> None:
-    code = code_hash(dist)
-    for entry in sorted(dist.entry_points, key=lambda e: e.name):
-        if entry.group != GROUP:
-            continue
-        stage = "load"
+def discover_for(study: StudyFile, study_folder: Path, *, dev: bool = False) -> Discovery:
+    """Return what the plugins that a study allows offer, under its trust and limits."""
+    limits = Limits(**study.isolation)
+    return discover(study.plugins, study.trusted, study_folder=study_folder, dev=dev, limits=limits)
+
+
+def _load_ours(found: Discovery, dist: Distribution, name: str) -> None:
+    code = trust.code_hash(trust.files(dist))
+    declared, problems = load(name, [e for e in dist.entry_points if e.group == trust.GROUP])
+    found.failures += [Failure(name, stage, message) for stage, message in problems]
+    for declaration in declared:
+        _offer(found, Offered(declaration, name, dist.version, code))
+
+
+def _load_guest(found: Discovery, one: _Candidate, source: Source, *, unlocked: bool) -> None:
+    try:
+        with guest(source) as lent:
+            answer = lent.loaded
+    except GuestError as error:
+        found.failures.append(Failure(one.name, "load", str(error)))
+        return
+    found.failures += [Failure(one.name, str(stage), str(message)) for stage, message in answer["problems"]]
+    version = f"{one.version} (unlocked)" if unlocked else one.version
+    for doc in answer["declared"]:
         try:
-            module = entry.load()
-            stage = "register"
-            manager = pluggy.PluginManager(PROJECT)
-            manager.add_hookspecs(Hooks)
-            manager.register(module, name)
-            manager.check_pending()
-            stage = "declare"
-            declared = [d for ds in manager.hook.enfold_declarations() for d in ds]
-            wrong = [type(d).__name__ for d in declared if not isinstance(d, Declaration)]
-            if wrong:
-                msg = f"enfold_declarations returned {wrong[0]}, not a Derivation or Endpoint"
-                raise TypeError(msg)  # noqa: TRY301 - reported as this plugin's failure
-        except Exception as error:
-            found.failures.append(Failure(name, stage, f"{type(error).__name__}: {error}"))
+            declaration = describe.declared(doc)
+        except (ValueError, TypeError, KeyError) as error:
+            found.failures.append(Failure(one.name, "declare", f"{type(error).__name__}: {error}"))
             continue
-        for declaration in declared:
-            other = found.offered.get(declaration.id)
-            if other:
-                msg = f"`{declaration.id}` is offered by {other.plugin} and by {name}"
-                raise ConflictError(msg, remedy="Allow only one of them in study.toml.")
-            found.offered[declaration.id] = Offered(declaration, name, dist.version, code)
+        _offer(found, Offered(declaration, one.name, version, one.code, source))
 
 
-def code_hash(dist: Distribution) -> str:
-    """Return the first 16 hex digits of the SHA-256 over the plugin's `.py` and `.sql` files, names included."""
-    digest = hashlib.sha256()
-    for name, data in code_files(dist):
-        digest.update(name.encode() + b"\0" + data + b"\0")
-    return digest.hexdigest()[:16]
+def _offer(found: Discovery, new: Offered) -> None:
+    other = found.offered.get(new.declaration.id)
+    if other:
+        msg = f"`{new.declaration.id}` is offered by {other.plugin} and by {new.plugin}"
+        raise ConflictError(msg, remedy="Allow only one of them in study.toml.")
+    found.offered[new.declaration.id] = new
 
 
-def code_files(dist: Distribution) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of the plugin's `.py` and `.sql` files, in order.
-
-    An editable installation records no files, so the package folders are read.
-    """
-    import importlib.util
-    from pathlib import Path
-
-    for package in sorted({e.module.split(".")[0] for e in dist.entry_points if e.group == GROUP}):
-        spec = importlib.util.find_spec(package)
-        for folder in sorted(spec.submodule_search_locations or []) if spec else []:
-            for path in sorted(Path(folder).rglob("*")):
-                if path.suffix in {".py", ".sql"}:
-                    yield f"{package}/{path.relative_to(folder).as_posix()}", path.read_bytes()
+def _edited(one: _Candidate, pin: Trusted | None) -> str | None:
+    """Return why a plugin is not the one that the study file trusts, or nothing if it is."""
+    if pin is None:
+        why = "study.toml allows it without version and SHA-256"
+    elif pin.version != one.version:
+        why = f"study.toml trusts version {pin.version}, installed is {one.version}"
+    elif pin.sha256 != one.sha256:
+        why = "its files are not those that study.toml trusts"
+    else:
+        return None
+    return f"{why}; not loaded. Look at it, then: enfold plugin trust STUDY {one.name}"
 
 
-def normal(name: str) -> str:
-    """Return the distribution's name as package indexes compare it."""
-    return name.lower().replace("_", "-").replace(".", "-")
+def _local(study_folder: Path | None) -> dict[str, Path]:
+    root = (study_folder or Path()) / "endpoints"
+    if study_folder is None or not root.is_dir():
+        return {}
+    return {trust.normal("local-" + "-".join(p.relative_to(root).parts)): p for p in folder.folders(root)}
+
+
+def _candidate(name: str, dist: Distribution) -> _Candidate:
+    entries = tuple(sorted((e.name, e.value) for e in dist.entry_points if e.group == trust.GROUP))
+    inside = tuple(t for place in trust.packages(dist, trust.FOLDERS) for t in folder.texts(place))
+    contents = list(trust.files(dist))
+    whole, code = trust.file_hash(iter(contents)), trust.code_hash(iter(contents))
+    return _Candidate(name, dist.version, whole, code, Source(name, entries, inside))
+
+
+def _local_candidate(name: str, place: Path) -> _Candidate:
+    contents = list(trust.folder_files(place))
+    whole, code = trust.file_hash(iter(contents)), trust.code_hash(iter(contents))
+    return _Candidate(name, folder.version(place), whole, code, Source(name, (), tuple(folder.texts(place))))
+
+
+def files_of(name: str, study_folder: Path) -> list[tuple[str, bytes]]:
+    """Return name and content of every file of an installed plugin or of a folder beside the study file."""
+    local = _local(study_folder)
+    return list(trust.folder_files(local[name]) if name in local else trust.files(trust.installed()[name]))
+
+
+def identity(name: str, study_folder: Path | None = None) -> Trusted | None:
+    """Return version and SHA-256 of a plugin as it is now, or nothing if it is not there; nothing is loaded."""
+    here, local = trust.installed(), _local(study_folder)
+    key = trust.normal(name)
+    if key not in here and key not in local:
+        return None
+    one = _local_candidate(key, local[key]) if key in local else _candidate(key, here[key])
+    return Trusted(one.version, one.sha256)

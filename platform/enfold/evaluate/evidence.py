@@ -1,7 +1,7 @@
 """Evidence: what one rule may see, as views on an in-memory DuckDB of one shard."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from enfold import schema
 from enfold.contract import Declaration
+from enfold.evaluate.faults import RuleError
 from enfold.ledger import engine
 from enfold.study import StudyFile
 
@@ -26,12 +27,8 @@ class ShardEvidence:
         cutoff: date | None = None,
     ) -> None:
         self._con = engine.connect()
-        for name, columns in declaration.reads.items():
-            table = state[name]
-            keys = [c for c in ("study_id", "subject_id") if c in table.column_names]
-            self._con.register(name, table.select(list(dict.fromkeys([*keys, *columns]))))
-        for name in declaration.needs:
-            self._con.register(name, results[name])
+        self._tables = {name: _narrow(state[name], columns) for name, columns in declaration.reads.items()}
+        self._tables |= {name: results[name] for name in declaration.needs}
         items = [
             {
                 "instrument": i.name,
@@ -45,9 +42,10 @@ class ShardEvidence:
             for i in [schema.instruments()[n]]
             for it in i.items
         ]
-        self._con.register("instrument_items", pa.Table.from_pylist(items, schema=_ITEMS))
-        self._con.register("cut", pa.table({"cutoff": pa.array([cutoff], pa.date32())}))
-        for name, rows in _protocol(study).items():
+        self._tables["instrument_items"] = pa.Table.from_pylist(items, schema=_ITEMS)
+        self._tables["cut"] = pa.table({"cutoff": pa.array([cutoff], pa.date32())})
+        self._tables |= _protocol(study)
+        for name, rows in self._tables.items():
             self._con.register(name, rows)
         self._con.execute(_HELPERS)
         self._con.execute("SET lock_configuration = true")
@@ -62,11 +60,19 @@ class ShardEvidence:
             msg = str(error).split("\n", maxsplit=1)[0]
             if isinstance(error, duckdb.ConversionException | duckdb.OutOfRangeException):
                 msg = f"{type(error).__name__}: a value does not fit"  # the rest would quote it
-            raise ValueError(msg) from None
+            raise RuleError(msg) from None
 
     def table(self, name: str) -> pa.Table:
-        """Return one declared table."""
-        return self._con.table(name).to_arrow_table()
+        """Return one declared table, without a copy."""
+        if name not in self._tables:
+            msg = f"`{name}` is not declared; declared are {', '.join(sorted(self._tables))}"
+            raise RuleError(msg)
+        return self._tables[name]
+
+
+def _narrow(table: pa.Table, columns: Sequence[str]) -> pa.Table:
+    keys = [c for c in ("study_id", "subject_id") if c in table.column_names]
+    return table.select(list(dict.fromkeys([*keys, *columns])))
 
 
 def _protocol(study: StudyFile) -> dict[str, pa.Table]:

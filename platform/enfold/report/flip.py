@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from enfold import schema, study
 from enfold.evaluate.call import evaluate
-from enfold.evaluate.discover import discover
+from enfold.evaluate.discover import discover_for
 from enfold.evaluate.graph import Task, plan
 from enfold.fold.cut import Cut
 from enfold.fold.fold import fold
@@ -32,7 +32,8 @@ class Patient:
 
     def __init__(self, folder: Path, alias: str, subject: str) -> None:
         run = manifest.pointed(folder / "runs" / "current.json")["run"]
-        pins = manifest.read(folder, run)["pins"]
+        pins = self.pins = manifest.read(folder, run)["pins"]
+        self.folder = folder
         ledger = Ledger(folder / "ledger")
         text = ledger.study_text(pins["position"])
         self.study = study.parse(text)
@@ -47,7 +48,7 @@ class Patient:
         self.by_id = {r["event_id"]: (t, r) for t, rows in self.events.items() for r in rows.to_pylist()}
 
     def _tasks(self) -> list[Task]:
-        found = discover(self.study.plugins)
+        found = discover_for(self.study, self.folder, dev="unlocked" in self.pins)
         asked = tuple(a for a in self.study.endpoints if a.alias == self.alias)
         only = replace(self.study, endpoints=asked)
         return plan(only, found, also=() if asked else (self.alias,))

@@ -16,7 +16,7 @@ from typing import Any
 from enfold import schema, study
 from enfold.contract import parameter_values
 from enfold.errors import DeniedError, EnfoldError, IntegrityError, UsageError
-from enfold.evaluate.discover import discover
+from enfold.evaluate.discover import discover_for
 from enfold.evaluate.graph import Task, plan
 from enfold.fold.cut import Cut
 from enfold.fold.cuts import redacted_since
@@ -57,12 +57,14 @@ def run(
     options: list[str] | None = None,
     rows_per_shard: int = ROWS_PER_SHARD,
     publish: bool = True,
+    dev: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Run a cut (default: everything landed) and return the run's manifest.
 
     With `publish` false the run in force stays what it was, and a finished run of the same pins is
-    not run again.
+    not run again. With `dev` plugins are loaded that were edited since they were trusted; the manifest
+    names them as `unlocked`.
 
     Raises:
         UsageError, ConflictError: study file or plugins do not fit together.
@@ -77,9 +79,9 @@ def run(
     not_redacted(ledger, cut.position)
     text = ledger.study_text(cut.position)
     parsed = study.parse(text)
-    found = discover(parsed.plugins)
+    found = discover_for(parsed, folder, dev=dev)
     tasks = plan(parsed, found)
-    pins = _pins(ledger, cut, text, tasks)
+    pins = _pins(ledger, cut, text, tasks) | ({"unlocked": found.unlocked} if dev else {})
     digest = hashlib.sha256(json.dumps(pins, sort_keys=True).encode()).hexdigest()
     target = folder / "runs" / digest[:16]
     if not publish:
@@ -93,7 +95,7 @@ def run(
     from enfold.run.pipeline import run_pipeline
 
     logging.disable(logging.NOTSET)
-    job = Job(str(folder / "ledger"), str(target), cut, text)
+    job = Job(str(folder / "ledger"), str(target), cut, text, dev)
     try:
         with _watched(target, len(shards), started, say):
             run_pipeline(job, shards, runner, options or [])
@@ -111,6 +113,7 @@ def run(
         "run": digest,
         "pins": pins,
         "rules": _rules(tasks),
+        "unlocked": found.unlocked if dev else None,
         "asked": _asked(parsed, tasks),
         "runner": runner,
         "seconds": round(time.monotonic() - started, 3),

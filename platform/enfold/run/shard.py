@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from enfold import schema, study
 from enfold.evaluate.call import evaluate
-from enfold.evaluate.discover import discover
+from enfold.evaluate.discover import discover_for
 from enfold.evaluate.graph import Task, plan
 from enfold.fold.cut import Cut
 from enfold.fold.fold import fold, no_queries
@@ -31,6 +31,7 @@ class Job:
     target: str
     cut: Cut
     study_text: str
+    dev: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Shard:
 
 def work(job: Job, shard: Shard) -> dict[str, Any]:
     """Read, verify, fold, evaluate and write one shard; return its summary."""
-    ledger, parsed, tasks = _prepared(job.ledger, job.study_text, job.cut.position)
+    ledger, parsed, tasks = _prepared(job)
     events = read_events(ledger, job.cut, (shard.slot_from, shard.slot_until))
     state = fold(events, parsed, job.cut, suite_queries(ledger, job.cut))
     until = job.cut.occurred_until
@@ -101,11 +102,11 @@ def suite_queries(ledger: Ledger, cut: Cut) -> pa.Table:
 
 
 @cache
-def _prepared(ledger: str, study_text: str, position: int) -> tuple[Ledger, study.StudyFile, list[Task]]:
-    """Open ledger and plugins once per process."""
-    del position  # a longer ledger is another key
-    parsed = study.parse(study_text)
-    return Ledger(Path(ledger)), parsed, plan(parsed, discover(parsed.plugins))
+def _prepared(job: Job) -> tuple[Ledger, study.StudyFile, list[Task]]:
+    """Open ledger and plugins once per process and run."""
+    parsed = study.parse(job.study_text)
+    folder = Path(job.ledger)
+    return Ledger(folder), parsed, plan(parsed, discover_for(parsed, folder.parent, dev=job.dev))
 
 
 def _gathered(parts: list[pa.Table], name: str) -> dict[str, pa.Table]:

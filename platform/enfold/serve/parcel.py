@@ -8,7 +8,6 @@ same run gives the same bytes, whatever the ledger's files, the shards or the ru
 import json
 import zipfile
 from collections.abc import Iterable, Iterator
-from importlib.metadata import distribution
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ import pyarrow as pa
 
 from enfold import schema
 from enfold.errors import ConflictError
-from enfold.evaluate.discover import code_files, code_hash
+from enfold.evaluate.discover import files_of
+from enfold.evaluate.trust import code_hash
 from enfold.ledger import canonical, engine, segments, storage
 from enfold.ledger.commits import Segment, to_json
 from enfold.ledger.ledger import Ledger, schema_bundle
@@ -78,7 +78,7 @@ def _files(
     yield "run.json", [json.dumps({k: found[k] for k in FROM_MANIFEST}, sort_keys=True, indent=1).encode()]
     yield "study.toml", [ledger.study_text(position).encode()]
     yield "requirements.lock", [_same(lock_file(), found["pins"]["lock"], "the lock of libraries")]
-    yield from _rules(found["pins"]["tasks"])
+    yield from _rules(folder, found["pins"]["tasks"])
     _same(schema_bundle(), found["pins"]["schemas"], "the schemas")
     tables = {**schema.state(), **schema.results()}
     yield "tables.json", [to_json(_tables())]
@@ -98,18 +98,18 @@ def _files(
         yield f"{place}/{name}.ndjson", (to_json(r) + b"\n" for r in _texts(rows, table.fields, table.names))
 
 
-def _rules(tasks: list[list[Any]]) -> Iterator[tuple[str, list[bytes]]]:
+def _rules(folder: Path, tasks: list[list[Any]]) -> Iterator[tuple[str, list[bytes]]]:
     """Yield the source files of every plugin that computed something, as they are installed.
 
     Raises:
         ConflictError: they are not the files that computed it.
     """
     for plugin, version, code in sorted({(t[4], t[5], t[6]) for t in tasks}):
-        dist = distribution(plugin)
-        if code_hash(dist) != code:
+        files = files_of(plugin, folder)
+        if code_hash(iter(files)) != code:
             msg = f"plugin {plugin} is no longer the one that the run used"
             raise ConflictError(msg, remedy=f"Install its version {version} of that time, or run the cut again.")
-        for name, data in code_files(dist):
+        for name, data in files:
             yield f"rules/{plugin}/{name}", [data]
 
 
