@@ -17,8 +17,9 @@ endpoints they name there, as SQL views. Parameters are bound by name (`$thresho
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Protocol
@@ -32,10 +33,16 @@ __all__ = [
     "Derivation",
     "Endpoint",
     "Evidence",
+    "Measure",
     "Parameters",
+    "Patient",
+    "PatientRule",
     "SqlRule",
+    "Verdict",
+    "all_met",
     "hookimpl",
     "parameter_digest",
+    "status",
 ]
 
 PROJECT = "enfold"
@@ -59,7 +66,15 @@ class Evidence(Protocol):
         ...
 
     def table(self, name: str) -> pa.Table:
-        """Return one declared table as Arrow."""
+        """Return one declared table as Arrow; its rows come in no order that means anything."""
+        ...
+
+    def subjects(self) -> list[str]:
+        """Return the ids of every subject of the shard, sorted; also of those without a row anywhere."""
+        ...
+
+    def declared(self) -> list[str]:
+        """Return the names of the state tables, derivations and endpoints that may be read, sorted."""
         ...
 
 
@@ -114,6 +129,168 @@ SELECT subject_id, 1, visit_id, 'overall', all_met(list(status)), string_agg(DIS
        flatten(list(flags)), max(known_from), flatten(list(event_ids))
 FROM failing GROUP BY subject_id, visit_id
 """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """One criterion of an endpoint for one patient, as a `PatientRule` answers it.
+
+    Attributes:
+        status: `met`, `not_met`, `not_evaluable` or `not_applicable`.
+        criterion: Which one; `overall` is the endpoint's own answer.
+        period: Treatment period, where the endpoint has one.
+        visit_id: Visit, at visit grain.
+        occasion_id: Occasion, where one form is meant.
+        from_at: Start of the time it speaks of.
+        until_at: End of it.
+        grade: Grade proven, for graded endpoints.
+        grade_upper: Upper bound of the grade.
+        value_number: Value, for measured endpoints; exact.
+        value_code: Code or text of the value.
+        flags: What a reader must see although it decides nothing.
+        reason: Why, in words; names criteria and items, never values.
+        compared: The values compared, in words; for explanations only.
+        known_from: The latest of the cited events, reviews and window end.
+        event_ids: Events that it rests on.
+    """
+
+    status: str
+    criterion: str = "overall"
+    period: int | None = None
+    visit_id: str | None = None
+    occasion_id: str | None = None
+    from_at: datetime | None = None
+    until_at: datetime | None = None
+    grade: int | None = None
+    grade_upper: int | None = None
+    value_number: Decimal | None = None
+    value_code: str | None = None
+    flags: Sequence[str] = ()
+    reason: str | None = None
+    compared: str | None = None
+    known_from: datetime | None = None
+    event_ids: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """One measure of a derivation for one patient, as a `PatientRule` answers it.
+
+    Attributes:
+        measure: What was derived.
+        period: Treatment period, where there is one.
+        visit_id: Visit, at visit grain.
+        occasion_id: Occasion, where one form is meant.
+        from_at: Start of the time it speaks of.
+        until_at: End of it.
+        value_number: Value, exact.
+        value_code: Value as a code.
+        value_flag: Value as yes, no or (absent) unknown.
+        lower: Lower bound under what is missing.
+        upper: Upper bound under what is missing.
+        reason: Why, in words; never values.
+        known_from: The latest of the cited events, reviews and window end.
+        event_ids: Events that it rests on.
+    """
+
+    measure: str
+    period: int | None = None
+    visit_id: str | None = None
+    occasion_id: str | None = None
+    from_at: datetime | None = None
+    until_at: datetime | None = None
+    value_number: Decimal | None = None
+    value_code: str | None = None
+    value_flag: bool | None = None
+    lower: Decimal | None = None
+    upper: Decimal | None = None
+    reason: str | None = None
+    known_from: datetime | None = None
+    event_ids: Sequence[str] = ()
+
+
+class Patient:
+    """One patient's typed history: for every declared table a tuple of rows, by the table's name.
+
+    `patient.findings` holds named tuples with the declared columns: exact `Decimal` for numbers, aware
+    `datetime` in UTC for instants, `date`, `bool`, `str`, and `None` for what is not known. Rows are
+    sorted by their columns from left to right, so their order carries no information.
+    """
+
+    def __init__(self, subject_id: str, tables: Mapping[str, tuple[Any, ...]]) -> None:
+        self.subject_id = subject_id
+        self._tables = tables
+
+    def __getattr__(self, name: str) -> tuple[Any, ...]:
+        """Return the patient's rows of a declared table.
+
+        Raises:
+            AttributeError: it was not declared in `reads` or `needs`.
+        """
+        if name.startswith("_") or name not in self._tables:
+            msg = f"`{name}` is not declared; declared are {', '.join(sorted(self._tables))}"
+            raise AttributeError(msg)
+        return self._tables[name]
+
+
+@dataclass(frozen=True)
+class PatientRule:
+    """A rule as a Python function of one patient; the host reads a shard at once and calls it for each.
+
+    `judge` gets a `Patient` and the parameters, and returns `Verdict`s (an endpoint) or `Measure`s (a derivation).
+    """
+
+    judge: Callable[[Patient, Any], Iterable[Verdict | Measure]]
+
+    def __call__(self, seen: Evidence, at: Parameters) -> pa.Table:
+        """Judge every patient of the shard."""
+        histories = {name: _by_subject(seen, name) for name in seen.declared()}
+        answers: list[tuple[str, Verdict | Measure]] = []
+        for subject in seen.subjects():
+            patient = Patient(subject, {name: rows.get(subject, ()) for name, rows in histories.items()})
+            answers += [(subject, answer) for answer in self.judge(patient, at)]
+        kind = Measure if answers and isinstance(answers[0][1], Measure) else Verdict
+        wrong = next((type(a).__name__ for _, a in answers if type(a) is not kind), None)
+        if wrong:
+            msg = f"a patient rule returned {wrong} among {kind.__name__}"
+            raise TypeError(msg)
+        columns: dict[str, Any] = {"subject_id": pa.array([s for s, _ in answers], pa.string())}
+        for f in fields(kind):
+            columns[f.name] = pa.array([getattr(a, f.name) for _, a in answers], _ANSWER_TYPES.get(f.name))
+        return pa.table(columns)
+
+
+_ANSWER_TYPES = {
+    **dict.fromkeys(("status", "criterion", "measure", "visit_id", "occasion_id", "value_code", "reason", "compared"),
+                    pa.string()),
+    **dict.fromkeys(("period", "grade", "grade_upper"), pa.int64()),
+    **dict.fromkeys(("value_number", "lower", "upper"), pa.decimal128(38, 9)),
+    **dict.fromkeys(("from_at", "until_at", "known_from"), pa.timestamp("us", "UTC")),
+    **dict.fromkeys(("flags", "event_ids"), pa.list_(pa.string())),
+    "value_flag": pa.bool_(),
+}  # fmt: skip
+
+
+def _by_subject(seen: Evidence, name: str) -> dict[str, tuple[Any, ...]]:
+    """Return rows by subject, each a named tuple; sorted, so that order carries no information."""
+    table = seen.sql(f'SELECT * FROM "{name}" ORDER BY ALL')
+    row: Any = namedtuple(name, table.column_names)
+    out: dict[str, list[Any]] = {}
+    for values in zip(*(c.to_pylist() for c in table.columns), strict=True):
+        one = row._make(values)
+        out.setdefault(one.subject_id, []).append(one)
+    return {subject: tuple(rows) for subject, rows in out.items()}
+
+
+def status(condition: bool | None) -> str:
+    """Return `met`, `not_met`, or `not_evaluable` where the condition is not known."""
+    return "not_evaluable" if condition is None else "met" if condition else "not_met"
+
+
+def all_met(statuses: Iterable[str]) -> str:
+    """Return the three-valued AND: any `not_met` decides, else anything unknown keeps it unknown."""
+    seen = set(statuses)
+    return next((s for s in ("not_met", "not_evaluable", "met") if s in seen), "not_applicable")
 
 
 @dataclass(frozen=True)

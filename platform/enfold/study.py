@@ -257,6 +257,35 @@ def _trusted(entries: Any) -> dict[str, Trusted]:
     return out
 
 
+def with_trust(text: str, name: str, pin: Trusted | None) -> str:
+    """Return a study file in which plugin `name` is allowed: pinned, or as shipped with enfold if `pin` is none.
+
+    Only what says `plugins` is written anew; the rest keeps its words, order and comments.
+
+    Raises:
+        UsageError: the file states its plugins in a way that cannot be rewritten without touching the rest.
+    """
+    doc = tomllib.loads(text, parse_float=Decimal)
+    stated = doc.pop("plugins", [])
+    entries: dict[str, Any] = dict(stated) if isinstance(stated, dict) else dict.fromkeys(stated, "shipped")
+    entries[name] = "shipped" if pin is None else {"version": pin.version, "sha256": pin.sha256}
+    rest = re.sub(r"(?m)^plugins\s*=\s*\[[^\]]*\][^\S\n]*\n?", "", text, count=1)
+    rest = re.sub(r"(?ms)^\[plugins\]\s*\n.*?(?=^\[|\Z)", "", rest, count=1)
+    lines = [
+        f'{k} = "shipped"' if v == "shipped" else f'{k} = {{ version = "{v["version"]}", sha256 = "{v["sha256"]}" }}'
+        for k, v in entries.items()
+    ]
+    out = rest.rstrip("\n") + "\n\n[plugins]\n" + "\n".join(lines) + "\n"
+    try:
+        again = tomllib.loads(out, parse_float=Decimal)
+    except tomllib.TOMLDecodeError:
+        again = {}
+    if again != {**doc, "plugins": entries}:
+        msg = "study.toml: its plugins cannot be rewritten without touching the rest"
+        raise UsageError(msg, remedy="Write them as one table [plugins], one line a plugin, and try again.")
+    return out
+
+
 def _isolation(entry: dict[str, Any]) -> dict[str, int]:
     for key, value in entry.items():
         if not isinstance(value, int) or isinstance(value, bool) or value <= 0:

@@ -26,3 +26,4 @@ WRITER_COMMITS = Count(500, 15)  # commits by each
 READERS = 2
 MACHINE_RUNS = Count(60, 3)  # histories that the model lives through
 MACHINE_STEPS = Count(40, 12)  # steps of each
+MISDEEDS = Count(20, 1)  # times that each misbehaving plugin is called

@@ -7,6 +7,7 @@ import argparse
 import dataclasses
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS / "fold")]
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before anything imports it
 
+from evaluate import misdeeds  # noqa: E402
 from faults import bitrot, counts, kills, limits, machine, powerloss, syscalls, writers  # noqa: E402
 
 
@@ -67,6 +69,16 @@ def _machine(seed: int, full: bool) -> str:
     return f"{machine.live(runs, steps, seed if full else None)} steps in {runs} histories"
 
 
+def _misdeeds(seed: int, full: bool) -> str:
+    del seed
+    times = counts.MISDEEDS.of(full)
+    with tempfile.TemporaryDirectory() as folder:
+        misdeeds.install(Path(folder))
+        for name in sorted(misdeeds.EXPECTED) * times:
+            misdeeds.check(name)
+    return f"{len(misdeeds.EXPECTED)} misdeeds of plugins, {times} times each"
+
+
 PARTS: dict[str, Callable[[int, bool], str]] = {
     "kills": _kills,
     "syscalls": _syscalls,
@@ -75,6 +87,7 @@ PARTS: dict[str, Callable[[int, bool], str]] = {
     "bitrot": _bitrot,
     "writers": _writers,
     "machine": _machine,
+    "misdeeds": _misdeeds,
 }
 
 

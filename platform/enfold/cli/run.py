@@ -17,6 +17,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--occurred-until", help="see what occurred up to this instant, with offset")
     parser.add_argument("--runner", default="FnApiRunner", help="Beam runner (default FnApiRunner)")
     parser.add_argument(
+        "--dev", action="store_true", help="load plugins that were edited since they were trusted; results are unlocked"
+    )
+    parser.add_argument(
         "--beam", action="append", default=[], metavar="OPTION", help="option for Beam, may be repeated"
     )
 
@@ -37,8 +40,11 @@ def execute(args: argparse.Namespace) -> int:
         msg = "--cut names all bounds; leave the others out"
         raise UsageError(msg)
     one = cuts.named(ledger, args.cut) if args.cut else None
+    if args.dev and one and one.lock:
+        msg = f"cut {one.name} is locked; --dev makes results that are not"
+        raise UsageError(msg, remedy="Leave --dev out, or name the bounds instead of the cut.")
     cut = one.cut if one else Cut(ledger.position if args.position is None else args.position, *bounds)
-    manifest = run(args.study, cut, runner=args.runner, options=args.beam, say=say)
+    manifest = run(args.study, cut, runner=args.runner, options=args.beam, dev=args.dev, say=say)
     pins = cuts.check(one, manifest) if one else []
     build(args.study, manifest["run"][:16])
     lines = [
@@ -50,6 +56,9 @@ def execute(args: argparse.Namespace) -> int:
     lines += [
         f"failed: {f['plugin']} {f['declaration'] or ''} ({f['stage']}): {f['message']}" for f in manifest["failures"]
     ]
+    if args.dev:
+        names = ", ".join(manifest["unlocked"]) or "none"
+        lines.append(f"UNLOCKED, for development only; plugins edited or unpinned: {names}")
     if one and one.lock:
         lines.append(f"as locked in cut {one.name}" + (f", though with other {', '.join(pins)}" if pins else ""))
     show(args, manifest, "\n".join(lines))

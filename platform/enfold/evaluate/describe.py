@@ -92,6 +92,6 @@ def _plain_value(value: Any) -> dict[str, Any]:
 
 def _value(name: str, doc: Mapping[str, Any]) -> Any:
     if doc["type"] == "Enum":
-        made: Any = Enum(name, doc["of"])
-        return made[doc["value"]]
+        make: Any = Enum
+        return make(name, doc["of"])[doc["value"]]
     return _SCALARS[doc["type"]](doc["value"])

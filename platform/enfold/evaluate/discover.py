@@ -1,4 +1,4 @@
-"""Discover plugins: what the study allows is loaded, ours in this process, others' in a guest; the rest is only named."""
+"""Discover plugins: what the study allows is loaded, ours in this process, others' in a guest; the rest is named."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -170,20 +170,32 @@ def _candidate(name: str, dist: Distribution) -> _Candidate:
     entries = tuple(sorted((e.name, e.value) for e in dist.entry_points if e.group == trust.GROUP))
     inside = tuple(t for place in trust.packages(dist, trust.FOLDERS) for t in folder.texts(place))
     contents = list(trust.files(dist))
-    whole, code = trust.file_hash(iter(contents)), trust.code_hash(iter(contents))
+    whole, code = trust.file_hash(contents), trust.code_hash(contents)
     return _Candidate(name, dist.version, whole, code, Source(name, entries, inside))
 
 
 def _local_candidate(name: str, place: Path) -> _Candidate:
     contents = list(trust.folder_files(place))
-    whole, code = trust.file_hash(iter(contents)), trust.code_hash(iter(contents))
+    whole, code = trust.file_hash(contents), trust.code_hash(contents)
     return _Candidate(name, folder.version(place), whole, code, Source(name, (), tuple(folder.texts(place))))
 
 
 def files_of(name: str, study_folder: Path) -> list[tuple[str, bytes]]:
-    """Return name and content of every file of an installed plugin or of a folder beside the study file."""
-    local = _local(study_folder)
-    return list(trust.folder_files(local[name]) if name in local else trust.files(trust.installed()[name]))
+    """Return name and content of the code of an installed plugin, or of a folder beside the study file."""
+    local, here = _local(study_folder), trust.installed()
+    if name not in local and name not in here:
+        msg = f"plugin {name} is no longer installed"
+        raise ConflictError(msg, remedy="Install the version that the run used, or run the cut again.")
+    return list(trust.code(trust.folder_files(local[name]) if name in local else trust.files(here[name])))
+
+
+def pages_of(name: str, study_folder: Path | None) -> list[tuple[str, str]]:
+    """Return name and text of the Markdown pages that a plugin ships: its worked examples are among them."""
+    local, here = _local(study_folder), trust.installed()
+    if name not in local and name not in here:
+        return []
+    contents = trust.folder_files(local[name]) if name in local else trust.files(here[name])
+    return [(n, data.decode("utf-8", "replace")) for n, data in contents if n.endswith(".md") and ".dist-info" not in n]
 
 
 def identity(name: str, study_folder: Path | None = None) -> Trusted | None:

@@ -29,6 +29,8 @@ class ShardEvidence:
         self._con = engine.connect()
         self._tables = {name: _narrow(state[name], columns) for name, columns in declaration.reads.items()}
         self._tables |= {name: results[name] for name in declaration.needs}
+        self._declared = sorted(self._tables)
+        self._subjects = sorted(state["subjects"].column("subject_id").to_pylist())
         items = [
             {
                 "instrument": i.name,
@@ -68,6 +70,14 @@ class ShardEvidence:
             msg = f"`{name}` is not declared; declared are {', '.join(sorted(self._tables))}"
             raise RuleError(msg)
         return self._tables[name]
+
+    def subjects(self) -> list[str]:
+        """Return every subject of the shard, sorted."""
+        return self._subjects
+
+    def declared(self) -> list[str]:
+        """Return what was declared, sorted."""
+        return self._declared
 
 
 def _narrow(table: pa.Table, columns: Sequence[str]) -> pa.Table:

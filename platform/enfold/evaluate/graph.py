@@ -1,6 +1,6 @@
 """Order: what the study asks for, what that needs, each after what it reads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from enum import Enum
@@ -67,12 +67,21 @@ def plan(study: StudyFile, found: Discovery, also: Sequence[str] = ()) -> list[T
         pending += offered.declaration.needs
     _drop_unreadable(tasks, found)
     graph = {a: [n for n in t.declaration.needs if n in tasks] for a, t in tasks.items()}
+    return [tasks[a] for a in ordered(graph)]
+
+
+def ordered(needs: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the names so that each comes after those that it needs; needs that are not among them are left out.
+
+    Raises:
+        ConflictError: they need one another in a circle; names the path.
+    """
+    known = {k: sorted(n for n in v if n in needs) for k, v in sorted(needs.items())}
     try:
-        order = list(TopologicalSorter({k: sorted(v) for k, v in sorted(graph.items())}).static_order())
+        return list(TopologicalSorter(known).static_order())
     except CycleError as error:
         msg = f"declarations need one another in a circle: {' -> '.join(error.args[1])}"
         raise ConflictError(msg, remedy="One of these plugins must not read the other.") from None
-    return [tasks[a] for a in order]
 
 
 def _drop_unreadable(tasks: dict[str, Task], found: Discovery) -> None:

@@ -27,7 +27,7 @@ class Evidence:
     ) -> None:
         self._study, self._cutoff = study.text, cutoff.isoformat() if cutoff else None
         self._state = state
-        self._reads: dict[str, dict[str, None]] = {}
+        self._reads: dict[str, dict[str, None]] = {"subjects": {"study_id": None, "subject_id": None}}
         for task in tasks:
             if task.offered.source:
                 for table, columns in task.declaration.reads.items():

@@ -7,7 +7,7 @@ under one of these names can replace enfold itself just as well. Their code hash
 
 import hashlib
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def files(dist: Distribution) -> Iterator[tuple[str, bytes]]:
             yield name, path.read_bytes()
 
 
-def file_hash(contents: Iterator[tuple[str, bytes]]) -> str:
+def file_hash(contents: Iterable[tuple[str, bytes]]) -> str:
     """Return the SHA-256 over names and contents of files, each with its length before it."""
     digest = hashlib.sha256()
     for name, data in contents:
@@ -73,12 +73,17 @@ def file_hash(contents: Iterator[tuple[str, bytes]]) -> str:
     return digest.hexdigest()
 
 
-def code_hash(contents: Iterator[tuple[str, bytes]]) -> str:
+def code_hash(contents: Iterable[tuple[str, bytes]]) -> str:
     """Return the first 16 hex digits that every row is stamped with; a parcel's verifier computes the same."""
     digest = hashlib.sha256()
-    for name, data in contents:
+    for name, data in code(contents):
         digest.update(name.encode() + b"\0" + data + b"\0")
     return digest.hexdigest()[:16]
+
+
+def code(contents: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+    """Yield the files that can decide a result: pages of prose and metadata of the installation cannot."""
+    return ((n, data) for n, data in contents if not n.endswith(".md") and ".dist-info" not in n.split("/")[0])
 
 
 def folder_files(folder: Path) -> Iterator[tuple[str, bytes]]:

@@ -106,7 +106,7 @@ def _rules(folder: Path, tasks: list[list[Any]]) -> Iterator[tuple[str, list[byt
     """
     for plugin, version, code in sorted({(t[4], t[5], t[6]) for t in tasks}):
         files = files_of(plugin, folder)
-        if code_hash(iter(files)) != code:
+        if code_hash(files) != code:
             msg = f"plugin {plugin} is no longer the one that the run used"
             raise ConflictError(msg, remedy=f"Install its version {version} of that time, or run the cut again.")
         for name, data in files:

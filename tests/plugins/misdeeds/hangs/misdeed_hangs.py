@@ -1,0 +1,28 @@
+"""A hang on import."""
+
+import time
+
+import pyarrow as pa
+
+from enfold.contract import Declaration, Endpoint, Evidence, Parameters, SqlRule, hookimpl
+
+GOOD = "SELECT subject_id, 'overall' AS criterion, 'met' AS status FROM subjects"
+
+while True:  # pragma: no branch
+    time.sleep(1)
+
+
+def misdeed(seen: Evidence, at: Parameters) -> pa.Table:
+    """A hang on import."""
+    return seen.sql(GOOD)
+
+
+USUAL = {"version": "1", "citation": "test", "grain": "subject", "reads": {"subjects": ("sex",)}}
+bad = Endpoint(id="bad_hangs", rule=misdeed, **USUAL)
+after = Endpoint(id="after_hangs", rule=SqlRule(GOOD), **USUAL)
+
+
+@hookimpl
+def enfold_declarations() -> list[Declaration]:
+    """Offer the misdeed, and an endpoint of the same distribution that does no harm."""
+    return [bad, after]

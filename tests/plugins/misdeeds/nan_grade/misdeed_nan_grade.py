@@ -1,0 +1,23 @@
+"""NaN where a grade belongs."""
+
+import pyarrow as pa
+
+from enfold.contract import Declaration, Endpoint, Evidence, Parameters, SqlRule, hookimpl
+
+GOOD = "SELECT subject_id, 'overall' AS criterion, 'met' AS status FROM subjects"
+
+
+def misdeed(seen: Evidence, at: Parameters) -> pa.Table:
+    """NaN where a grade belongs."""
+    return seen.sql("SELECT subject_id, 'overall' AS criterion, 'met' AS status, 'NaN'::DOUBLE AS grade FROM subjects")
+
+
+USUAL = {"version": "1", "citation": "test", "grain": "subject", "reads": {"subjects": ("sex",)}}
+bad = Endpoint(id="bad_nan_grade", rule=misdeed, **USUAL)
+after = Endpoint(id="after_nan_grade", rule=SqlRule(GOOD), **USUAL)
+
+
+@hookimpl
+def enfold_declarations() -> list[Declaration]:
+    """Offer the misdeed, and an endpoint of the same distribution that does no harm."""
+    return [bad, after]
