@@ -16,6 +16,7 @@ Rules see the state tables (and columns) they declare in `reads`, and the deriva
 endpoints they name there, as SQL views. Parameters are bound by name (`$threshold`).
 """
 
+import collections
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -274,7 +275,8 @@ _ANSWER_TYPES = {
 def _by_subject(seen: Evidence, name: str) -> dict[str, tuple[Any, ...]]:
     """Return rows by subject, each a named tuple; sorted, so that order carries no information."""
     table = seen.sql(f'SELECT * FROM "{name}" ORDER BY ALL')
-    row: Any = namedtuple(name, table.column_names)
+    make: Any = collections.namedtuple
+    row = make(name, table.column_names)
     out: dict[str, list[Any]] = {}
     for values in zip(*(c.to_pylist() for c in table.columns), strict=True):
         one = row._make(values)

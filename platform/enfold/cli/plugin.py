@@ -34,8 +34,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Do what is asked."""
-    if args.target is None and args.action != "list":
-        msg = f"{args.action} needs {'a study folder' if args.action in ('trust', 'graph') else 'the name of a plugin'}"
+    if args.target is None and args.action not in ("list", "graph"):
+        msg = f"{args.action} needs {'a study folder' if args.action == 'trust' else 'the name of a plugin'}"
         raise UsageError(msg, remedy=f"enfold plugin {args.action} --help")
     return int({"list": _list, "new": _new, "trust": _trust, "graph": _graph, "check": _check}[args.action](args))
 

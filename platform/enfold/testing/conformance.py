@@ -36,9 +36,14 @@ def check(name: str, study_folder: Path | None = None) -> list[Finding]:
         out.append(Finding("", "declare", "it offers nothing"))
     for d in mine:
         out += [Finding(d.id, "documented", w) for w in undocumented(d)] or [Finding(d.id, "documented", None)]
+        try:
+            trial = Trial(found, d.id)
+        except AssertionError as error:
+            out.append(Finding(d.id, "declare", str(error)))
+            continue
         for law, question in LAWS.items():
             try:
-                question(Trial(found, d.id))
+                question(trial)
             except AssertionError as error:
                 out.append(Finding(d.id, law, str(error).split("\nassert", 1)[0]))
             else:
