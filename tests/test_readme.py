@@ -62,14 +62,6 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / link).exists(), link
 
 
-def test_the_example_plugin_of_the_documentation_is_a_declaration() -> None:
-    text = (ROOT / "docs" / "how-to" / "write-a-plugin.md").read_text("utf-8")
-    (block,) = re.findall(r"```python\n(.*?)```", text, re.S)
-    scope: dict[str, object] = {}
-    exec(block, scope)
-    assert scope["enfold_declarations"]()[0].id == "low_pga"  # type: ignore[operator]
-
-
 def test_the_landing_example_from_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from enfold.cli.main import main as enfold
     from enfold.shipped import package_file

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pluggy
 import pyarrow as pa
@@ -132,8 +132,7 @@ FROM failing GROUP BY subject_id, visit_id
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
+class Verdict(NamedTuple):
     """One criterion of an endpoint for one patient, as a `PatientRule` answers it.
 
     Attributes:
@@ -173,8 +172,7 @@ class Verdict:
     event_ids: Sequence[str] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Measure:
+class Measure(NamedTuple):
     """One measure of a derivation for one patient, as a `PatientRule` answers it.
 
     Attributes:
@@ -255,9 +253,12 @@ class PatientRule:
         if wrong:
             msg = f"a patient rule returned {wrong} among {kind.__name__}"
             raise TypeError(msg)
+        by_name: list[Sequence[Any]] = list(zip(*(a for _, a in answers), strict=True)) or [()] * len(kind._fields)
         columns: dict[str, Any] = {"subject_id": pa.array([s for s, _ in answers], pa.string())}
-        for f in fields(kind):
-            columns[f.name] = pa.array([getattr(a, f.name) for _, a in answers], _ANSWER_TYPES.get(f.name))
+        for name, values in zip(kind._fields, by_name, strict=True):
+            if name == "flags":
+                values = [v or None for v in values]  # no flag is no list, as SQL rules have it
+            columns[name] = pa.array(values, _ANSWER_TYPES[name])
         return pa.table(columns)
 
 
@@ -278,10 +279,19 @@ def _by_subject(seen: Evidence, name: str) -> dict[str, tuple[Any, ...]]:
     make: Any = collections.namedtuple
     row = make(name, table.column_names)
     out: dict[str, list[Any]] = {}
-    for values in zip(*(c.to_pylist() for c in table.columns), strict=True):
+    for values in zip(*(_values(c) for c in table.columns), strict=True):
         one = row._make(values)
         out.setdefault(one.subject_id, []).append(one)
     return {subject: tuple(rows) for subject, rows in out.items()}
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """Return the values as Python has them; each distinct one is made once, which is most of the cost."""
+    if pa.types.is_list(column.type) or pa.types.is_boolean(column.type):
+        return list(column.to_pylist())
+    coded = column.combine_chunks().dictionary_encode()
+    distinct = [*coded.dictionary.to_pylist(), None]
+    return [distinct[place] for place in coded.indices.fill_null(len(distinct) - 1).to_pylist()]
 
 
 def status(condition: bool | None) -> str:
