@@ -1,6 +1,8 @@
 """The four ways of docs/how-to/write-a-plugin.md, as printed: each runs, and all say the same."""
 
 import re
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,9 @@ import pyarrow as pa
 import pytest
 
 from enfold.contract import Declaration, PatientRule, SqlRule
-from enfold.evaluate.discover import Discovery, Offered, discover, identity
+from enfold.errors import ConflictError
+from enfold.evaluate import isolation
+from enfold.evaluate.discover import Discovery, Offered, discover, identity, pages_of
 from enfold.evaluate.folder import declaration
 from enfold.testing.examples import examples, run
 from enfold.testing.laws import LAWS, Trial
@@ -92,3 +96,34 @@ def test_a_folder_beside_the_study_file_runs_in_a_guest(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_read_says_what_is_wrong(toml: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         declaration(toml, "SELECT 1", "x")
+
+
+def test_folders_shipped_in_a_distribution_run_and_nothing_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    source = str(Path(__file__).parent / "folders")
+    subprocess.run([*pip, "--disable-pip-version-check", "--target", str(tmp_path), source], check=True)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    pin = identity("acme-endpoints")
+    assert pin is not None
+    found = discover(["acme-endpoints"], {"acme-endpoints": pin})
+    assert not found.failures
+    assert list(found.offered) == ["acme_folder_pga"]
+    rows = Trial(found, "acme_folder_pga").rows
+    same = ["subject_id", "visit_id", "status", "event_ids"]
+    assert rows.select(same).equals(trial(WAYS[0]).rows.select(same))
+    assert {p.endpoint for n, text in pages_of("acme-endpoints", None) for p in examples(n, text)} == {
+        "acme_folder_pga"
+    }
+    isolation.end_all()
+
+
+def test_one_id_offered_twice_is_refused_with_both_owners(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        folder = tmp_path / "endpoints" / name
+        folder.mkdir(parents=True)
+        for file, kind in (("endpoint.toml", "toml"), ("rule.sql", "sql")):
+            (folder / file).write_text(BLOCKS[kind][0], "utf-8")
+    with pytest.raises(ConflictError, match="`low_pga` is offered by local-one and by local-two"):
+        discover(["local-one", "local-two"], study_folder=tmp_path, dev=True)

@@ -84,8 +84,9 @@ class Guest:
         if harm:
             return {"stage": "compute", "message": harm, "tainted": True}, b""
         if not isinstance(raw, pa.Table):
-            return {"stage": "return", "message": f"returned {type(raw).__name__}, not a pyarrow.Table"}, b""
-        return {"stage": None}, wire.packed(raw)
+            said_it = f"returned {type(raw).__name__}, not a pyarrow.Table"
+            return {"stage": "return", "message": said_it, "tainted": False}, b""
+        return {"stage": "", "message": "", "tainted": False}, wire.packed(raw)
 
     def _harm(self) -> str | None:
         tried = guards.tried()

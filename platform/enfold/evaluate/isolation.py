@@ -81,14 +81,17 @@ class Guest:
                     "entries": source.entries,
                     "folders": source.folders,
                     "verbose": source.verbose,
-                }
+                },
+                answer={"declared": list, "problems": list},
             )
         except GuestError:
             self.end()
             raise
 
-    def ask(self, message: dict[str, Any], fds: Sequence[int] = ()) -> tuple[dict[str, Any], bytes]:
-        """Send one message and return header and body of the answer.
+    def ask(
+        self, message: dict[str, Any], fds: Sequence[int] = (), *, answer: dict[str, type]
+    ) -> tuple[dict[str, Any], bytes]:
+        """Send one message and return header and body of the answer, which has the keys of `answer`, of those types.
 
         Raises:
             GuestError: no whole answer within the limits; the guest is ended.
@@ -109,6 +112,10 @@ class Guest:
         if self._printed > self.source.limits.output:
             self.end()
             raise GuestError(self._flood())
+        if not all(isinstance(header.get(key), kind) for key, kind in answer.items()):
+            self.end()
+            msg = "the process sent what is no answer"
+            raise GuestError(msg)
         return header, body
 
     def end(self) -> None:

@@ -50,7 +50,7 @@ class Evidence:
         try:
             with guest(source) as lent:
                 answer, body = self._ask(lent, task, roles, source.limits.seconds)
-                if answer.get("tainted"):
+                if answer["tainted"]:
                     raise RemoteError(
                         "compute", str(answer["message"])
                     )  # ends this guest; the next rule gets a new one
@@ -78,6 +78,7 @@ class Evidence:
                 "sent": sent,
             },
             [self._shared[r][1].fd for r in sent],
+            answer={"stage": str, "message": str, "tainted": bool},
         )
         lent.holds = {r: self._shared[r][0] for r in roles}
         return answer
