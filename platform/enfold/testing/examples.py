@@ -258,7 +258,7 @@ def _compare(expected: Expected, rows: list[dict[str, Any]]) -> Iterable[str]:
     if name == "measure" and column == "status":
         column = "value_number"
     here = [r for r in rows if r[name] == expected.criterion and _at(expected.place, r, rows)]
-    if expected.value == "absent" and column == "status":
+    if expected.value == "absent" and expected.column == "status":
         if here:
             yield f"{expected.place or ''} {expected.criterion} is there"
         return
