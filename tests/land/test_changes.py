@@ -301,3 +301,24 @@ def test_redaction_removes_content_and_every_copy_and_the_chain_verifies(desk: D
     left = [p for p in desk.study.rglob("*") if p.is_file() and secret.encode() in p.read_bytes()]
     assert left == []
     assert "not in the ledger" in desk("redact", "nothing", "--reason", "r", code=2)["error"]
+
+
+@pytest.mark.parametrize("words", ["", " ", "a\x1b[2J", "two\nlines", "x\u202ey", "x" * 1001])
+def test_an_author_or_a_reason_that_a_screen_would_not_show_is_refused(desk: Desk, words: str) -> None:
+    desk.night(NIGHT_1)
+    before = Ledger(desk.study / "ledger").commits.head
+    event = desk.event("02", "W1")
+    assert "the reason is" in desk("retract", event, "--reason", words, code=2)["error"]
+    assert "the author is" in desk("retract", event, "--reason", "r", "--author", words, code=2)["error"]
+    assert Ledger(desk.study / "ledger").commits.head == before
+
+
+def test_a_study_or_mapping_file_that_is_none_is_refused(desk: Desk) -> None:
+    huge = desk.root / "huge.toml"
+    huge.write_bytes(b"#" * (5 << 20))
+    assert "octets" in desk("land", desk.file(NIGHT_1), "--mapping", str(huge), code=2)["error"]
+    huge.write_bytes(b"\xff\xfe")
+    assert "not UTF-8" in desk("land", desk.file(NIGHT_1), "--mapping", str(huge), code=2)["error"]
+    assert (
+        "cannot be read" in desk("land", desk.file(NIGHT_1), "--mapping", str(desk.root / "none.toml"), code=2)["error"]
+    )

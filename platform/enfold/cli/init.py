@@ -17,13 +17,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Create folder and ledger, and land the study file as the first commit."""
     from enfold import study
+    from enfold.land import limits
     from enfold.land.protocol import land_study
     from enfold.ledger.ledger import Ledger
 
     if not args.study_file.is_file():
         msg = f"{args.study_file}: no such file"
         raise UsageError(msg, remedy="Give the path of a study.toml; docs/reference/study-file.md shows one.")
-    text = args.study_file.read_text("utf-8")
+    text = limits.text_file(args.study_file)
     parsed = study.parse(text)
     if (args.study / "ledger").exists():
         msg = f"{args.study}: a study is here already"

@@ -6,6 +6,7 @@ file says of itself may be wrong. docs/how-to/land-data.md lists them.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,6 +25,7 @@ RATIO_FROM = 16 << 20  # below this even a wild ratio is harmless
 MAX_FOOTER = 16 << 20  # octets of a Parquet file's own description
 MAX_GROUPS = 10_000  # row groups of a Parquet file
 MAX_REFUSALS = 100_000  # faults of records; beyond that the file as a whole is refused
+MAX_TEXT = 4 << 20  # octets of a study or mapping file
 MAX_NAME = 200  # characters of the name of a file or a column
 
 ROW = "source_row"
@@ -47,6 +49,23 @@ def source_name(name: str) -> str:
     shown = "".join(c if c.isalnum() or c in "._- " else "?" for c in name[:40])
     msg = f"{shown}: this file name holds a path, `..` or control characters, starts with = + - @, or is too long"
     raise UsageError(msg, remedy=f"Rename the file: at most {MAX_NAME} printable characters. Nothing was read.")
+
+
+def text_file(path: Path) -> str:
+    """Return the text of a study or mapping file.
+
+    Raises:
+        UsageError: it cannot be read, is too long for what it is, or is not UTF-8.
+    """
+    name = source_name(path.name)
+    try:
+        if path.stat().st_size > MAX_TEXT:
+            raise over(name, f"{path.stat().st_size:,} octets", MAX_TEXT, remedy="It is likely another file.")
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        msg = f"{name}: cannot be read ({reason})"
+        raise UsageError(msg, remedy="Check the path, its permissions and its encoding.") from None
 
 
 def column_names(name: str, columns: Sequence[str]) -> None:

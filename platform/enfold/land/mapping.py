@@ -19,6 +19,7 @@ from typing import Any
 
 from enfold import schema
 from enfold.errors import UsageError
+from enfold.land import limits
 from enfold.ledger.storage import sha256
 from enfold.shipped import shipped
 
@@ -99,7 +100,7 @@ def shipped_mapping(name: str) -> Mapping:
 def load(name: str) -> Mapping:
     """Return a mapping by shipped name or by the path of a TOML file."""
     if name.endswith(".toml"):
-        return parse(Path(name).read_text("utf-8"), Path(name).stem)
+        return parse(limits.text_file(Path(name)), Path(name).stem)
     return shipped_mapping(name)
 
 

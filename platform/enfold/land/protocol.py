@@ -4,6 +4,7 @@ from pathlib import Path
 
 from enfold import schema, study
 from enfold.errors import UsageError
+from enfold.land import limits
 from enfold.ledger.commits import Commit
 from enfold.ledger.ledger import Draft, Ledger
 from enfold.ledger.storage import sha256
@@ -15,7 +16,7 @@ def land_study(folder: Path, path: Path, *, author: str, reason: str) -> Commit 
     Raises:
         UsageError: the file is not valid, or is of another study than the ledger's.
     """
-    text = path.read_text("utf-8")
+    text = limits.text_file(path)
     parsed = study.parse(text)
     unknown = sorted(set(parsed.cut_rules.types) - set(schema.events()))
     if unknown:

@@ -22,6 +22,7 @@ from enfold.ledger.placement import Generation
 from enfold.shipped import shipped
 
 ATTEMPTS = 50
+MAX_WORDS = 1_000  # characters of an author or a reason
 
 
 @dataclass
@@ -217,7 +218,9 @@ class Ledger:
 
         Raises:
             BusyError: other writers won every attempt.
+            UsageError: author or reason is empty, too long, or would not be seen as it is.
         """
+        _check_words(author=author, reason=reason)
         with storage.writing(self.path) as unfinished:
             self.refresh()
             if unfinished:
@@ -347,6 +350,14 @@ def schema_bundle() -> bytes:
             if path.name.endswith(".toml"):
                 texts[f"{folder}/{path.name}"] = path.read_text("utf-8")
     return json.dumps(texts, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _check_words(**words: str) -> None:
+    """Refuse an author or a reason that a screen would not show as it is: it is kept for ever."""
+    for name, text in words.items():
+        if not text.strip() or not text.isprintable() or len(text) > MAX_WORDS:
+            msg = f"the {name} is empty, longer than {MAX_WORDS} characters, or holds control characters"
+            raise UsageError(msg, remedy="Write it in one line of plain text. Nothing was written.")
 
 
 def _with_content(stored: pa.Schema) -> pa.Schema:
