@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from enfold import schema
 from enfold.contract import Derivation
@@ -14,6 +15,7 @@ from enfold.evaluate.evidence import ShardEvidence
 from enfold.evaluate.faults import RuleError, said
 from enfold.evaluate.graph import Task
 from enfold.ledger import engine
+from enfold.ledger.forms import is_sorted
 from enfold.study import StudyFile
 
 
@@ -114,21 +116,23 @@ def stamp(task: Task, raw: pa.Table, study_id: str, subjects: set[str]) -> pa.Ta
     columns = []
     for f in table.arrow():
         if f.name in fixed:
-            columns.append(pa.array([fixed[f.name]] * raw.num_rows, f.type))
+            columns.append(pa.repeat(pa.scalar(fixed[f.name], f.type), raw.num_rows))
         elif f.name in raw.column_names:
             columns.append(_cast(raw.column(f.name), f))
         elif f.name == "event_ids":
-            columns.append(pa.array([[]] * raw.num_rows, f.type))
+            columns.append(pa.repeat(pa.scalar([], f.type), raw.num_rows))
         else:
             columns.append(pa.nulls(raw.num_rows, f.type))
     rows = pa.table(columns, schema=pa.schema([f.with_nullable(True) for f in table.arrow()]))
     _check_rows(rows, table, subjects, derivation=derivation)
-    con = engine.connect()
+    con = engine.scratch()
     con.register("rows", rows)
-    names = ", ".join(
-        f'list_sort(list_distinct("{c}")) AS "{c}"' if table[c].kind == "ids" else f'"{c}"' for c in table.names
-    )
-    order = ", ".join(f'"{c}"' for c in table.names)
+    untidy = {
+        f.name for f in table.fields
+        if f.kind == "ids" and not is_sorted(rows.column(f.name).combine_chunks(), distinct=True)
+    }  # fmt: skip
+    names = ", ".join(f'list_sort(list_distinct("{c}")) AS "{c}"' if c in untidy else f'"{c}"' for c in table.names)
+    order = ", ".join(f'"{c}"' for c in table.key)  # no key occurs twice
     return con.sql(f"SELECT {names} FROM rows ORDER BY {order}").to_arrow_table().cast(table.arrow())
 
 
@@ -146,15 +150,15 @@ def _check_rows(rows: pa.Table, table: schema.Table, subjects: set[str], *, deri
             msg = f"`{f.name}` is empty in {rows.column(f.name).null_count} rows"
             raise RuleError(msg)
         if f.codes:
-            wrong = set(rows.column(f.name).to_pylist()) - set(f.codes) - {None}
+            wrong = set(pc.unique(rows.column(f.name)).to_pylist()) - set(f.codes) - {None}
             if wrong:
                 msg = f"`{f.name}` holds {len(wrong)} values that are not among {', '.join(f.codes)}"
                 raise RuleError(msg)
-    foreign = set(rows.column("subject_id").to_pylist()) - subjects
+    foreign = set(pc.unique(rows.column("subject_id")).to_pylist()) - subjects
     if foreign:
         msg = f"{len(foreign)} subjects that were not in evidence"
         raise RuleError(msg)
-    con = engine.connect()
+    con = engine.scratch()
     con.register("rows", rows)
     key = ", ".join(f'"{k}"' for k in table.key)
     (double,) = engine.one_row(

@@ -18,11 +18,21 @@ def resolve(con: duckdb.DuckDBPyConnection) -> None:
     and the time columns; writes `version_doubts` and `all_subjects`.
     """
     standing_facts(con)
+    con.execute(_MOMENTS)
     con.execute(_WITHIN)
     for event_type in TYPES:
         _within_cut(con, event_type)
     con.execute(_DOUBTS)
 
+
+# Many events share their clinical time: each text is read once.
+_TEXTS = " UNION ALL ".join(f"SELECT occurred FROM facts_{t}" for t in TYPES)
+_MOMENTS = f"""
+    CREATE TABLE moments AS
+    SELECT occurred, when_from(occurred) AS from_at, when_until(occurred) AS from_latest,
+           when_date(occurred) AS from_date
+    FROM (SELECT DISTINCT occurred FROM ({_TEXTS}) WHERE occurred IS NOT NULL)
+"""
 
 # What the bound in clinical time leaves of a fact depends on the study file's rule for its type: by date
 # (a partial date is an interval, and stays if it may lie within), by subject (all of those enrolled within),
@@ -54,9 +64,8 @@ def _within_cut(con: duckdb.DuckDBPyConnection, event_type: str) -> None:
     con.execute(f"""
         CREATE TABLE e_{event_type} AS
         SELECT subject_id, {columns}, fact_id, event_ids, contested,
-               when_from(occurred) AS from_at, when_until(occurred) AS from_latest,
-               when_date(occurred) AS from_date
-        FROM facts_{event_type}
+               from_at, from_latest, from_date
+        FROM facts_{event_type} LEFT JOIN moments USING (occurred)
         WHERE ((SELECT occurred_until FROM study) IS NULL
             OR CASE (SELECT rule FROM cut_rules WHERE event_type = '{event_type}')
                WHEN 'none' THEN true

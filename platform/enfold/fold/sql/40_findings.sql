@@ -22,14 +22,15 @@ WHERE a.instrument IS NOT NULL AND a.item IS NOT NULL;
 CREATE TABLE ranked AS
 SELECT *, row_number() OVER (
               PARTITION BY subject_id, form_id, instrument, item
-              ORDER BY doubt IS NULL DESC, from_at DESC NULLS LAST, fact_id) AS place
+              ORDER BY doubt IS NULL DESC, from_at DESC NULLS LAST, fact_id) AS place,
+       count(*) OVER (PARTITION BY subject_id, form_id, instrument, item) AS records
 FROM checked;
 
 CREATE TABLE clashes AS
 SELECT r.subject_id, r.form_id, r.instrument, r.item,
        list_sort(list_distinct(flatten(list(r.event_ids)))) AS event_ids
-FROM ranked r
-JOIN (FROM ranked WHERE place = 1 AND doubt IS NULL) f
+FROM (FROM ranked WHERE records > 1) r
+JOIN (FROM ranked WHERE records > 1 AND place = 1 AND doubt IS NULL) f
   ON f.subject_id = r.subject_id AND f.form_id = r.form_id AND f.instrument = r.instrument
  AND f.item = r.item AND r.from_at IS NOT DISTINCT FROM f.from_at AND r.doubt IS NULL
 GROUP BY r.subject_id, r.form_id, r.instrument, r.item
