@@ -12,7 +12,8 @@ import pytest
 from enfold.cli.main import main as enfold
 from enfold.fold.cut import Cut
 from enfold.ledger.ledger import Ledger
-from enfold.run.run import plan_shards, run
+from enfold.run.plan import plan_shards
+from enfold.run.run import run
 
 DIGESTS = ("cut_digest", "state_digest", "verdicts_digest")
 
@@ -28,7 +29,7 @@ def expected(demo: Path) -> tuple[str, ...]:
 
 def test_many_small_shards(demo_copy: Path, expected: tuple[str, ...]) -> None:
     assert len(plan_shards(Ledger(demo_copy / "ledger"), 2_000)) > 4
-    assert digests(run(demo_copy, rows_per_shard=2_000)) == expected
+    assert digests(run(demo_copy, rows_per_shard=2_000, again=True)) == expected
 
 
 def test_shards_partition_all_slots(demo: Path) -> None:
@@ -40,7 +41,7 @@ def test_shards_partition_all_slots(demo: Path) -> None:
 def test_direct_runner_resolves_with_a_notice(
     demo_copy: Path, expected: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert enfold(["run", str(demo_copy), "--runner", "DirectRunner", "--json"]) == 0
+    assert enfold(["run", str(demo_copy), "--runner", "DirectRunner", "--again", "--json"]) == 0
     streams = capsys.readouterr()
     assert "FnApiRunner" in streams.err
     assert digests(json.loads(streams.out)) == expected
@@ -48,7 +49,7 @@ def test_direct_runner_resolves_with_a_notice(
 
 def test_options_pass_through_to_beam(demo_copy: Path, expected: tuple[str, ...]) -> None:
     options = ["--direct_running_mode=multi_threading", "--direct_num_workers=2"]
-    assert digests(run(demo_copy, options=options, rows_per_shard=3_000)) == expected
+    assert digests(run(demo_copy, options=options, rows_per_shard=3_000, again=True)) == expected
 
 
 def test_landing_order_and_splitting(demo: Path, tmp_path: Path, expected: tuple[str, ...]) -> None:
@@ -73,7 +74,7 @@ def test_landing_order_and_splitting(demo: Path, tmp_path: Path, expected: tuple
 
 def test_time_zone_locale_and_hash_seed_of_the_process(demo_copy: Path, expected: tuple[str, ...]) -> None:
     env = {**os.environ, "TZ": "America/St_Johns", "PYTHONHASHSEED": "123", "LC_ALL": "C.UTF-8"}
-    command = [sys.executable, "-m", "enfold.cli.main", "run", str(demo_copy), "--json"]
+    command = [sys.executable, "-m", "enfold.cli.main", "run", str(demo_copy), "--again", "--json"]
     out = subprocess.run(command, env=env, capture_output=True, check=True).stdout
     assert digests(json.loads(out)) == expected
 
@@ -85,7 +86,7 @@ def test_ec_76_an_old_cut_is_recomputed_to_the_same_digests(
     path = tmp_path / "visit.csv"
     path.write_text("event_id,subject_id,occurred,status\nlate,DEMO-001,2025-06-01,held\n")
     assert enfold(["land", str(demo_copy), str(path)]) == 0
-    assert digests(run(demo_copy, Cut(position))) == expected
+    assert digests(run(demo_copy, Cut(position), again=True)) == expected
     assert digests(run(demo_copy)) != expected
 
 
@@ -102,7 +103,7 @@ def test_a_failed_shard_is_an_error_and_leaves_results_served(demo_copy: Path) -
     before = (demo_copy / "serve" / "current.json").read_text()
     path = next((demo_copy / "ledger" / "segments" / "visit").glob("*.parquet"))
     path.write_bytes(b"x" + path.read_bytes()[1:])
-    assert enfold(["run", str(demo_copy)]) == 4
+    assert enfold(["run", str(demo_copy), "--again"]) == 4
     assert (demo_copy / "serve" / "current.json").read_text() == before
     assert enfold(["report", str(demo_copy)]) == 0
 

@@ -20,6 +20,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--dev", action="store_true", help="load plugins that were edited since they were trusted; results are unlocked"
     )
     parser.add_argument(
+        "--again", action="store_true", help="work every shard, also those that are there or in which nothing changed"
+    )
+    parser.add_argument(
         "--beam", action="append", default=[], metavar="OPTION", help="option for Beam, may be repeated"
     )
 
@@ -44,7 +47,7 @@ def execute(args: argparse.Namespace) -> int:
         msg = f"cut {one.name} is locked; --dev makes results that are not"
         raise UsageError(msg, remedy="Leave --dev out, or name the bounds instead of the cut.")
     cut = one.cut if one else Cut(ledger.position if args.position is None else args.position, *bounds)
-    manifest = run(args.study, cut, runner=args.runner, options=args.beam, dev=args.dev, say=say)
+    manifest = run(args.study, cut, runner=args.runner, options=args.beam, dev=args.dev, again=args.again, say=say)
     pins = cuts.check(one, manifest) if one else []
     build(args.study, manifest["run"][:16])
     lines = [
@@ -53,6 +56,10 @@ def execute(args: argparse.Namespace) -> int:
         f"cut {manifest['cut_digest'][:16]}  state {manifest['state_digest'][:16]}  "
         f"verdicts {manifest['verdicts_digest'][:16]}",
     ]
+    if len(manifest["worked"]) < len(manifest["shards"]):
+        lines.append(
+            f"{len(manifest['worked'])} of {len(manifest['shards'])} shards worked; the others had not changed"
+        )
     lines += [
         f"failed: {f['plugin']} {f['declaration'] or ''} ({f['stage']}): {f['message']}" for f in manifest["failures"]
     ]

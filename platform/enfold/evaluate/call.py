@@ -1,6 +1,6 @@
 """Call: run every task on one shard, each alone; check and stamp what comes back."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -11,7 +11,7 @@ from enfold import schema
 from enfold.contract import Derivation
 from enfold.evaluate import remote
 from enfold.evaluate.discover import Failure
-from enfold.evaluate.evidence import ShardEvidence
+from enfold.evaluate.evidence import ShardEvidence, prepared
 from enfold.evaluate.faults import RuleError, said
 from enfold.evaluate.graph import Task
 from enfold.ledger import engine
@@ -40,9 +40,18 @@ def evaluate(
     subjects = set(state["subjects"].column("subject_id").to_pylist())
     until = cutoff or study.data_cutoff
     elsewhere = remote.Evidence(tasks, state, study, until)
+    shared = prepared()
+
+    def here(task: Task) -> pa.Table:
+        d = task.declaration
+        return d.rule(ShardEvidence(d, state, results, study, until, shared), task.parameters)
+
+    def there(task: Task) -> pa.Table:
+        return elsewhere.compute(task, results)
+
     try:
-        for task in tasks:
-            _one(out, task, results, subjects, (state, study, until), elsewhere)
+        for task in tasks if subjects else []:  # of nobody there is nothing to say
+            _one(out, task, results, subjects, study.id, there if task.offered.source else here)
     finally:
         elsewhere.close()
     return out
@@ -53,23 +62,19 @@ def _one(
     task: Task,
     results: dict[str, pa.Table],
     subjects: set[str],
-    here: tuple[Mapping[str, pa.Table], StudyFile, date | None],
-    elsewhere: remote.Evidence,
+    study_id: str,
+    compute: Callable[[Task], pa.Table],
 ) -> None:
     d = task.declaration
     lost = [n for n in d.needs if n not in results]
     if lost:
         _fail(out, task, "compute", f"{', '.join(lost)} failed")
         return
-    state, study, until = here
     stage = "compute"
     try:
-        if task.offered.source:
-            raw = elsewhere.compute(task, results)
-        else:
-            raw = d.rule(ShardEvidence(d, state, results, study, until), task.parameters)
+        raw = compute(task)
         stage = "return"
-        rows = stamp(task, raw, study.id, subjects)
+        rows = stamp(task, raw, study_id, subjects)
     except remote.RemoteError as error:
         _fail(out, task, error.stage, error.message)
         return

@@ -25,8 +25,9 @@ class ShardEvidence:
         results: Mapping[str, pa.Table],
         study: StudyFile,
         cutoff: date | None = None,
+        shared: duckdb.DuckDBPyConnection | None = None,
     ) -> None:
-        self._con = engine.connect()
+        self._con = (shared or prepared()).cursor()
         self._tables = {name: _narrow(state[name], columns) for name, columns in declaration.reads.items()}
         self._tables |= {name: results[name] for name in declaration.needs}
         self._declared = sorted(self._tables)
@@ -49,8 +50,6 @@ class ShardEvidence:
         self._tables |= _protocol(study)
         for name, rows in self._tables.items():
             self._con.register(name, rows)
-        self._con.execute(_HELPERS)
-        self._con.execute("SET lock_configuration = true")
 
     def sql(self, query: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Run one query with the parameters that it names."""
@@ -78,6 +77,18 @@ class ShardEvidence:
     def declared(self) -> list[str]:
         """Return what was declared, sorted."""
         return self._declared
+
+
+def prepared() -> duckdb.DuckDBPyConnection:
+    """Return a database with the helpers that every rule may call; its settings can no longer be changed.
+
+    Rules that enfold ships share one in a shard, each by a cursor that sees no other's tables: opening one costs more
+    than most rules on a small study.
+    """
+    con = engine.connect()
+    con.execute(_HELPERS)
+    con.execute("SET lock_configuration = true")
+    return con
 
 
 def _narrow(table: pa.Table, columns: Sequence[str]) -> pa.Table:

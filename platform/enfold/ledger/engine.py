@@ -17,7 +17,7 @@ from enfold.errors import DeniedError
 def connect(threads: int = 1) -> duckdb.DuckDBPyConnection:
     """Return an in-memory connection pinned to UTC; external access stays off."""
     con = duckdb.connect(":memory:")
-    con.execute("SET TimeZone = 'UTC'")
+    con.execute("SET GLOBAL TimeZone = 'UTC'")  # cursors too
     con.execute(f"SET threads = {threads:d}")
     con.execute(f"SET temp_directory = '{_spill().replace(chr(39), chr(39) * 2)}'")
     con.execute("SET enable_external_access = false")

@@ -36,9 +36,14 @@ def _pieces(con: duckdb.DuckDBPyConnection, field: Field, rows: pa.Table) -> pa.
     column = rows.column(field.name).combine_chunks()
     held = column.dictionary_encode()
     few = len(held.dictionary) < len(column) // 2
-    con.register("held", pa.table({field.name: held.dictionary if few else column}))
-    made = con.sql(f"SELECT {canonical.form([field])} AS piece FROM held").to_arrow_table()
-    pieces = made.column(0).combine_chunks()
+    values = held.dictionary if few else column
+    if pa.types.is_string(values.type):
+        size = pc.binary_length(values).cast(pa.string())
+        pieces = pc.binary_join_element_wise(f"{field.name}=", size, ":", values, "")  # null if the value is
+    else:
+        con.register("held", pa.table({field.name: values}))
+        made = con.sql(f"SELECT {canonical.form([field])} AS piece FROM held").to_arrow_table()
+        pieces = made.column(0).combine_chunks()
     return pieces.take(held.indices) if few else pieces
 
 

@@ -21,6 +21,7 @@ from enfold.errors import BusyError, DeniedError, IntegrityError, StorageError
 T = TypeVar("T")
 WAIT = 120.0  # seconds that a writer waits for another one
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NO_LINKS = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS}
 
 
 def sha256(data: bytes) -> str:
@@ -41,6 +42,25 @@ def create(path: Path, data: bytes) -> None:
 def replace(path: Path, data: bytes) -> None:
     """Write `data` to `path` by atomic rename; for derived files that may be rebuilt."""
     _place(path, data, os.rename)
+
+
+def share(source: Path, target: Path) -> None:
+    """Give a file that is never written to a second name, or copy it where the system has no links; not yet durable.
+
+    Raises:
+        FileNotFoundError: `source` is not there.
+        StorageError, DeniedError: the system refused.
+    """
+    with _said(target):
+        make_folder(target.parent)
+        with contextlib.suppress(FileNotFoundError):
+            _again(os.unlink, target)
+        try:
+            _again(os.link, source, target)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            replace(target, read(source))
 
 
 def read(path: Path) -> bytes:

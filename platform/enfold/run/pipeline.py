@@ -13,24 +13,32 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners import create_runner
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from enfold.run.shard import Job, Shard, work
+from enfold.ledger.engine import cores
+from enfold.run.plan import Shard
+from enfold.run.shard import Job, work
+
+LOCAL = frozenset({"FnApiRunner", "DirectRunner"})
 
 
 class FoldAndEvaluate(beam.DoFn):
-    """Turn one shard descriptor into written state and results, and a line about them."""
+    """Turn one shard descriptor into written state and results."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
 
     def process(self, element: tuple[int, int]) -> Iterator[str]:
-        """Work one shard; yields its name."""
-        yield str(work(self.job, Shard(*element))["shard"])
+        """Work one shard; yields its name, and whether it failed."""
+        shard = Shard(*element)
+        yield shard.name if work(self.job, shard) else f"{shard.name} failed"
 
 
 def run_pipeline(job: Job, shards: Iterable[Shard], runner: str, options: list[str]) -> None:
     """Build and run the pipeline; blocks until every shard is written."""
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
     descriptors = [(s.slot_from, s.slot_until) for s in shards]
+    if runner in LOCAL and len(descriptors) > 1 and not any(o.startswith("--direct_") for o in options):
+        # DuckDB and Arrow work outside the interpreter's lock, so threads do, and share what was loaded
+        options = [*options, "--direct_running_mode=multi_threading", f"--direct_num_workers={cores()}"]
     with beam.Pipeline(runner=_runner(runner), options=PipelineOptions(options)) as pipeline:
         (
             pipeline
@@ -41,7 +49,7 @@ def run_pipeline(job: Job, shards: Iterable[Shard], runner: str, options: list[s
 
 
 def _runner(name: str) -> Any:
-    if name in {"FnApiRunner", "DirectRunner"}:
+    if name in LOCAL:
         # DirectRunner first tries to download another runner; this is what it falls back to
         return FnApiRunner()
     return create_runner(name)

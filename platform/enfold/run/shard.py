@@ -3,10 +3,13 @@
 import datetime as dt
 import io
 import json
-from dataclasses import asdict, dataclass
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,7 +23,11 @@ from enfold.fold.cut import Cut
 from enfold.fold.fold import fold, no_queries
 from enfold.ledger import storage
 from enfold.ledger.ledger import Ledger
+from enfold.run import poison
 from enfold.run.digest import slot_digests
+from enfold.run.plan import Shard
+
+WATCHED = "watched"  # folder of what was observed while working: seconds, rows, memory; no part of the results
 
 
 @dataclass(frozen=True)
@@ -34,46 +41,89 @@ class Job:
     dev: bool = False
 
 
-@dataclass(frozen=True)
-class Shard:
-    """A descriptor: a half-open range of slots."""
+@dataclass
+class Clock:
+    """The stage at work, and seconds by stage."""
 
-    slot_from: int
-    slot_until: int
+    stage: str = "open"
+    seconds: dict[str, float] = field(default_factory=dict)
 
-    @property
-    def name(self) -> str:
-        """Deterministic name of the shard's files."""
-        return f"{self.slot_from:04d}-{self.slot_until:04d}"
+    @contextmanager
+    def at(self, stage: str) -> Iterator[None]:
+        """Work a stage."""
+        self.stage, begin = stage, time.monotonic()
+        yield
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - begin
 
 
-def work(job: Job, shard: Shard) -> dict[str, Any]:
-    """Read, verify, fold, evaluate and write one shard; return its summary."""
-    ledger, parsed, tasks = _prepared(job)
-    events = read_events(ledger, job.cut, (shard.slot_from, shard.slot_until))
-    state = fold(events, parsed, job.cut, suite_queries(ledger, job.cut))
-    until = job.cut.occurred_until
-    out = evaluate(tasks, state, parsed, until.date() if until else None)
+def work(job: Job, shard: Shard) -> bool:
+    """Read, verify, fold, evaluate and write one shard; return whether it could be done.
+
+    A shard that cannot be worked leaves a record of stage, subjects and events, and the others go on.
+
+    Raises:
+        StorageError, DeniedError: nothing can be written.
+    """
+    clock, events = Clock(), dict[str, pa.Table]()
+    try:
+        _work(job, shard, clock, events)
+    except Exception as error:
+        if os.environ.get("ENFOLD_DEBUG"):
+            raise
+        found = {}
+        if clock.stage == "fold":
+            _, parsed, _ = _prepared(job)
+            found = poison.culprits(events, lambda some: fold(some, parsed, job.cut))
+        poison.record(Path(job.target), shard, clock.stage, error, found)
+        return False
+    return True
+
+
+def _work(job: Job, shard: Shard, clock: Clock, events: dict[str, pa.Table]) -> None:
+    target = Path(job.target)
+    with clock.at("open"):
+        ledger, parsed, tasks = _prepared(job)
+    with clock.at("read"):
+        events |= read_events(ledger, job.cut, (shard.slot_from, shard.slot_until))
+    with clock.at("fold"):
+        state = fold(events, parsed, job.cut, _doubts(job))
+    with clock.at("evaluate"):
+        until = job.cut.occurred_until
+        out = evaluate(tasks, state, parsed, until.date() if until else None)
     tables = {**state, **_gathered(out.derived, "derived"), **_gathered(out.verdicts, "verdicts")}
     schemas = {**schema.state(), **schema.results()}
+    with clock.at("digest"):
+        slots = {n: slot_digests(schemas[n], t) for n, t in sorted(tables.items())}
     files = {}
-    for name, rows in tables.items():
-        sink = io.BytesIO()
-        pq.write_table(rows, sink, compression="zstd", write_page_checksum=True)
-        storage.replace(Path(job.target) / name / f"{shard.name}.parquet", sink.getvalue())
-        files[name] = storage.sha256(sink.getvalue())
+    with clock.at("write"):
+        for name, rows in tables.items():
+            sink = io.BytesIO()
+            pq.write_table(rows, sink, compression="zstd", write_page_checksum=True)
+            storage.replace(target / name / f"{shard.name}.parquet", sink.getvalue())
+            files[name] = storage.sha256(sink.getvalue())
+    read = sum(t.num_rows for t in events.values())
+    observed = {"seconds": clock.seconds, "rows": read, "peak_memory": _peak_memory()}
+    storage.replace(target / WATCHED / f"{shard.name}.json", json.dumps(observed).encode())
     summary = {
         "shard": shard.name,
         "subjects": state["subjects"].num_rows,
-        "events": sum(t.num_rows for t in events.values()),
+        "events": read,
         "rows": {n: t.num_rows for n, t in sorted(tables.items())},
-        "slots": {n: slot_digests(schemas[n], t) for n, t in sorted(tables.items())},
+        "slots": slots,
         "failures": [asdict(f) for f in out.failures],
         "files": files,
     }
     data = json.dumps(summary, sort_keys=True).encode()
-    storage.replace(Path(job.target) / "shards" / f"{shard.name}.json", data)
-    return summary
+    storage.replace(target / "shards" / f"{shard.name}.json", data)
+
+
+def _peak_memory() -> int:
+    """Return the most octets that this process held at once."""
+    import resource
+    import sys
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
 
 
 def read_events(ledger: Ledger, cut: Cut, slots: tuple[int, int] | None = None) -> dict[str, pa.Table]:
@@ -84,8 +134,11 @@ def read_events(ledger: Ledger, cut: Cut, slots: tuple[int, int] | None = None) 
 def _recorded(rows: pa.Table, ledger: Ledger, cut: Cut) -> pa.Table:
     if cut.recorded_until is None or rows.num_rows == 0:
         return rows
-    committed = [dt.datetime.fromisoformat(c.committed_at) for c in ledger.commits]
-    at = pa.array([committed[p - 1] for p in rows.column("position").to_pylist()], pa.timestamp("us", "UTC"))
+    places = pc.unique(rows.column("position"))
+    committed = [dt.datetime.fromisoformat(ledger.commits[p - 1].committed_at) for p in places.to_pylist()]
+    at = pa.array(committed, pa.timestamp("us", "UTC")).take(
+        pc.index_in(rows.column("position"), places).combine_chunks()
+    )
     recorded = pc.coalesce(rows.column("recorded_at"), pa.chunked_array([at]))
     return rows.filter(pc.less_equal(recorded, pa.scalar(cut.recorded_until, pa.timestamp("us", "UTC"))))
 
@@ -107,6 +160,11 @@ def _prepared(job: Job) -> tuple[Ledger, study.StudyFile, list[Task]]:
     parsed = study.parse(job.study_text)
     folder = Path(job.ledger)
     return Ledger(folder), parsed, plan(parsed, discover_for(parsed, folder.parent, dev=job.dev))
+
+
+@cache
+def _doubts(job: Job) -> pa.Table:
+    return suite_queries(_prepared(job)[0], job.cut)
 
 
 def _gathered(parts: list[pa.Table], name: str) -> dict[str, pa.Table]:

@@ -1,0 +1,85 @@
+"""Pins: all that decides a result, so that a digest over them names a run."""
+
+import json
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from enfold import study
+from enfold.contract import parameter_values
+from enfold.evaluate.graph import Task
+from enfold.fold.cut import Cut
+from enfold.ledger import storage
+from enfold.ledger.ledger import Ledger, schema_bundle
+from enfold.shipped import lock_file
+
+LIBRARIES = ("enfold", "duckdb", "pyarrow", "apache-beam", "pluggy")
+OF_THE_LEDGER = ("head", "position")  # where the cut ends; the rest says what is made of it
+
+
+def pins(ledger: Ledger, cut: Cut, text: str, tasks: list[Task], unlocked: list[str] | None) -> dict[str, Any]:
+    """Return cut, study, schemas, plugins, parameters, libraries; with `--dev` also the unlocked plugins."""
+    found = {
+        "head": ledger.commits[cut.position - 1].hash,
+        "position": cut.position,
+        "recorded_until": cut.recorded_until.isoformat() if cut.recorded_until else None,
+        "occurred_until": cut.occurred_until.isoformat() if cut.occurred_until else None,
+        "study": storage.sha256(text.encode()),
+        "schemas": storage.sha256(schema_bundle()),
+        "tasks": [
+            [t.alias, t.declaration.id, t.declaration.version, t.digest, t.offered.plugin,
+             t.offered.plugin_version, t.offered.code_hash]
+            for t in tasks
+        ],
+        "lock": storage.sha256(lock_file()),
+        "libraries": {name: _version(name) for name in LIBRARIES},
+    }  # fmt: skip
+    return found if unlocked is None else {**found, "unlocked": unlocked}
+
+
+def digest(pinned: dict[str, Any]) -> str:
+    """Return the run digest."""
+    return storage.sha256(json.dumps(pinned, sort_keys=True).encode())
+
+
+def same_but_for_the_ledger(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two runs make the same of the same events."""
+    return {k: v for k, v in one.items() if k not in OF_THE_LEDGER} == {
+        k: v for k, v in other.items() if k not in OF_THE_LEDGER
+    }
+
+
+def asked(parsed: study.StudyFile, tasks: list[Task]) -> list[dict[str, Any]]:
+    """Return what the study asks for: alias, endpoint, imputation, and what `met` means there."""
+    means = {t.alias: t.declaration.met_means for t in tasks}
+    return [
+        {"alias": a.alias, "id": a.endpoint, "imputation": a.imputation, "met_means": means.get(a.alias)}
+        for a in parsed.endpoints
+    ]
+
+
+def rules(tasks: list[Task]) -> list[dict[str, Any]]:
+    """Return each rule in force in words, with its source and parameters: what explanations and footnotes print."""
+    out = []
+    for task in tasks:
+        d = task.declaration
+        parameters = {k: str(v) for k, v in parameter_values(task.parameters).items()}
+        for criterion, rule in {"overall": None, **d.criteria}.items():
+            out.append(
+                {
+                    "alias": task.alias,
+                    "id": d.id,
+                    "definition_version": d.version,
+                    "citation": d.citation,
+                    "parameters": json.dumps(parameters, sort_keys=True),
+                    "criterion": criterion,
+                    "rule": rule,
+                }
+            )
+    return out
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
