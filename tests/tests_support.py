@@ -36,3 +36,12 @@ def table(event_type: str, rows: list[dict[str, Any]]) -> pa.Table:
 def study_file(extra: str = "") -> StudyFile:
     """Return the small test study; `extra` goes before its tables."""
     return study.parse(STUDY.replace('time_zone = "Europe/Berlin"', 'time_zone = "Europe/Berlin"\n' + extra))
+
+
+SMALL = 2_500  # rows a shard: the demo makes eight
+DIGESTS = ("cut_digest", "state_digest", "verdicts_digest", "digests", "rows", "events", "subjects")
+
+
+def same(one: dict[str, object], other: dict[str, object]) -> bool:
+    """Whether two runs have the same results."""
+    return all(one[d] == other[d] for d in DIGESTS)

@@ -2,7 +2,6 @@
 
 import json
 import random
-import re
 import shutil
 from pathlib import Path
 
@@ -18,36 +17,13 @@ from enfold.run.plan import Shard, plan_shards
 from enfold.run.run import run
 from enfold.serve.build import build, current
 from enfold.serve.study import connect
-
-DIGESTS = ("cut_digest", "state_digest", "verdicts_digest", "digests", "rows", "events", "subjects")
-SMALL = 2_500  # rows a shard: the demo makes eight
-
-
-def same(one: dict[str, object], other: dict[str, object]) -> bool:
-    return all(one[d] == other[d] for d in DIGESTS)
+from tests_support import SMALL, same
 
 
 def land(study: Path, tmp_path: Path, name: str, text: str) -> None:
     path = tmp_path / name
     path.write_text(text, "utf-8")
     assert enfold(["land", str(study), str(path), "--author", "test"]) == 0
-
-
-@pytest.fixture(scope="module")
-def light(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's events under a study file that asks for two endpoints, run in several shards."""
-    root = tmp_path_factory.mktemp("light")
-    text = (demo.parent / "incoming" / "study.toml").read_text("utf-8")
-    head, *parts = text.split("[[")
-    kept = [p for p in parts if not p.startswith("endpoints") or 'endpoint = "crs"' in p or 'endpoint = "icans"' in p]
-    head = re.sub(r"plugins = \[.*?\]", 'plugins = ["enfold-crs", "enfold-icans"]', head, flags=re.DOTALL)
-    (root / "study.toml").write_text("[[".join([head, *kept]), "utf-8")
-    study = root / "study"
-    assert enfold(["init", str(study), str(root / "study.toml"), "--author", "test"]) == 0
-    files = sorted((demo.parent / "incoming").glob("*.csv"))
-    assert enfold(["land", str(study), *map(str, files), "--author", "test"]) == 0
-    assert len(run(study, rows_per_shard=SMALL)["shards"]) == 8
-    return study
 
 
 @pytest.fixture

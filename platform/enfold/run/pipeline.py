@@ -18,6 +18,7 @@ from enfold.run.plan import Shard
 from enfold.run.shard import Job, work
 
 LOCAL = frozenset({"FnApiRunner", "DirectRunner"})
+UNLISTED = {"DaskRunner": "apache_beam.runners.dask.dask_runner.DaskRunner"}  # Beam finds it by its path only
 
 
 class FoldAndEvaluate(beam.DoFn):
@@ -39,17 +40,28 @@ def run_pipeline(job: Job, shards: Iterable[Shard], runner: str, options: list[s
     if runner in LOCAL and len(descriptors) > 1 and not any(o.startswith("--direct_") for o in options):
         # DuckDB and Arrow work outside the interpreter's lock, so threads do, and share what was loaded
         options = [*options, "--direct_running_mode=multi_threading", f"--direct_num_workers={cores()}"]
-    with beam.Pipeline(runner=_runner(runner), options=PipelineOptions(options)) as pipeline:
-        (
-            pipeline
-            | "plan shards" >> beam.Create(descriptors)
-            | "spread over workers" >> beam.Reshuffle()
-            | "read, verify, fold, evaluate, write" >> beam.ParDo(FoldAndEvaluate(job))
-        )
+    pipeline = beam.Pipeline(runner=_runner(runner), options=PipelineOptions(options))
+    build(pipeline, job, descriptors)
+    result = pipeline.run()
+    try:
+        result.wait_until_finish()
+    finally:
+        if runner == "DaskRunner":
+            result.client.close()  # which Beam leaves open
+
+
+def build(pipeline: beam.Pipeline, job: Job, descriptors: list[tuple[int, int]]) -> None:
+    """Say what the pipeline does."""
+    (
+        pipeline
+        | "plan shards" >> beam.Create(descriptors)
+        | "spread over workers" >> beam.Reshuffle()
+        | "read, verify, fold, evaluate, write" >> beam.ParDo(FoldAndEvaluate(job))
+    )
 
 
 def _runner(name: str) -> Any:
     if name in LOCAL:
         # DirectRunner first tries to download another runner; this is what it falls back to
         return FnApiRunner()
-    return create_runner(name)
+    return create_runner(UNLISTED.get(name, name))
