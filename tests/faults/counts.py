@@ -21,6 +21,7 @@ CALL_STEP = Count(1, 10)  # of the calls that an operation makes, each n-th fail
 POWER_RECORDS = Count(40, 2)  # recorded histories; all but the first are also killed now and then on the way
 POWER_IMAGES = Count(2_000, 40)  # crash images over all of them
 MUTANTS = Count(5_000, 120)  # damaged files
+FORMAT_MUTANTS = Count(10_000, 200)  # damaged source files of each format
 WRITERS = {True: (2, 8, 32), False: (2, 4)}  # processes that write at once: in full, and the share
 WRITER_COMMITS = Count(500, 15)  # commits by each
 READERS = 2

@@ -17,7 +17,7 @@ sys.path[:0] = [str(TESTS), str(TESTS / "fold")]
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before anything imports it
 
 from evaluate import misdeeds  # noqa: E402
-from faults import bitrot, counts, kills, limits, machine, powerloss, syscalls, writers  # noqa: E402
+from faults import bitrot, counts, formats, kills, limits, machine, powerloss, syscalls, writers  # noqa: E402
 
 
 def _said(tally: object) -> str:
@@ -58,6 +58,11 @@ def _bitrot(seed: int, full: bool) -> str:
     return _said(bitrot.rot(counts.MUTANTS.of(full), seed))
 
 
+def _formats(seed: int, full: bool) -> str:
+    found = formats.fuzz(counts.FORMAT_MUTANTS.of(full), seed)
+    return "; ".join(f"{name} {t.refused} refused, {t.read} read, {t.landed} landed" for name, t in found.items())
+
+
 def _writers(seed: int, full: bool) -> str:
     del seed
     commits = counts.WRITER_COMMITS.of(full)
@@ -85,6 +90,7 @@ PARTS: dict[str, Callable[[int, bool], str]] = {
     "powerloss": _powerloss,
     "limits": _limits,
     "bitrot": _bitrot,
+    "formats": _formats,
     "writers": _writers,
     "machine": _machine,
     "misdeeds": _misdeeds,

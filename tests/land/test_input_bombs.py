@@ -188,10 +188,10 @@ def small_bombs(at: Place) -> dict[Path, str]:
     shared = pa.table({"event_id": [f"{'SECRET' * 100}{n}" for n in range(60_000)]})
     delta = {"use_dictionary": False, "column_encoding": "DELTA_BYTE_ARRAY"}
     return {
-        at.put("x.json", "[" * 100_000 + "]" * 100_000): "`.json` is not a format",
+        at.put("x.json", "[" * 100_000 + "]" * 100_000): "nested too deep",
         at.put("x.xml", xml): "`.xml` is not a format",
         at.incoming / "x.zip": "`.zip` is not a format",
-        at.incoming / "pipe.json": "`.json` is not a format",  # to open it would be to wait for ever
+        at.incoming / "pipe.json": "not a regular file",  # to open it would be to wait for ever
         at.incoming / "pipe.csv": "not a regular file",
         at.incoming / "folder.csv": "not a regular file",
         at.incoming / "endless.csv": "not a regular file",

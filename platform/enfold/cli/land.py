@@ -11,7 +11,8 @@ from enfold.errors import UsageError
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("study", type=Path, help="study folder")
-    parser.add_argument("files", type=Path, nargs="+", help="CSV or Parquet files, or study.toml")
+    parser.add_argument("files", type=Path, nargs="+",
+                        help="CSV, Parquet, Arrow, XPT, Dataset-JSON or NDJSON files, or study.toml")  # fmt: skip
     parser.add_argument("--mapping", help="shipped mapping such as sdtm/ae, or a .toml file; default: the file's"
                         " name is an event type and its columns are enfold's")  # fmt: skip
     parser.add_argument("--type", dest="event_type", help="event type of a file in enfold's columns")

@@ -11,12 +11,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from enfold.errors import UsageError
-from enfold.land import from_csv, from_parquet, limits
+from enfold.land import from_arrow_ipc, from_csv, from_json, from_parquet, from_xpt, limits
 from enfold.ledger import engine
 from enfold.ledger.storage import sha256
 
 ROW = limits.ROW
-FORMATS = (".csv", ".csv.gz", ".parquet")
+FORMATS = (".csv", ".csv.gz", ".parquet", ".xpt", ".json", ".ndjson", ".jsonl", ".arrow", ".arrows", ".feather")
+PARSERS = {
+    ".parquet": from_parquet.read,
+    ".xpt": from_xpt.read,
+    **dict.fromkeys((".json", ".ndjson", ".jsonl"), from_json.read),
+    **dict.fromkeys((".arrow", ".arrows", ".feather"), from_arrow_ipc.read),
+}
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class Source:
 
 
 def read(path: Path) -> Source:
-    """Read a CSV file, plain or gzipped, or a Parquet file.
+    """Read a file of one of `FORMATS`.
 
     Raises:
         UsageError: the file is missing, of another format, beyond a limit, or not readable as what it claims.
@@ -41,17 +47,15 @@ def read(path: Path) -> Source:
         raise UsageError(msg, remedy=f"Land {', '.join(FORMATS)}. Nothing of the file was read.")
     data = _octets(path, name)
     try:
-        if form == ".parquet":
-            table = from_parquet.read(data, name)
-        else:
-            table = from_csv.read(data, name, packed=form == ".csv.gz")
+        parse = PARSERS.get(form)
+        table = parse(data, name) if parse else from_csv.read(data, name, packed=form == ".csv.gz")
         return Source(name, sha256(data), _as_text(table))
     except (MemoryError, duckdb.OutOfMemoryException):
         msg = f"{name}: reading it takes more memory than there is"
         raise UsageError(msg, remedy=limits.SPLIT) from None
     except (pa.ArrowException, UnicodeDecodeError, OSError, duckdb.Error):
         msg = f"{name}: not readable as {form}"  # the message of the library may quote data
-        raise UsageError(msg, remedy="Export the file again; CSV must be UTF-8.") from None
+        raise UsageError(msg, remedy="Export the file again; text must be UTF-8.") from None
 
 
 def from_arrow(rows: Any, name: str) -> Source:

@@ -1,0 +1,217 @@
+"""Damaged source files of every format: a clear refusal or a whole table, in bounded time and memory, nothing half-landed.
+
+The mutants are read in a process of their own, under limits of memory and processor time. A mutant that
+can still be read is staged; now and then one is landed, and the ledger verified at the end.
+"""
+
+import gzip
+import io
+import json
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from enfold.errors import EnfoldError
+
+HEAD = ("event_id", "subject_id", "visit_id", "occurred", "instrument", "item", "value_number", "value_text")
+MEMORY = 3 << 30
+SECONDS = 10  # of processor time for one file
+XPT = """
+version = 1
+[[rules]]
+name  = "pga"
+emits = "assessment"
+key   = ["EVENT"]
+[rules.fields]
+event_id     = "EVENT"
+subject_id   = "SUBJ"
+occurred     = "DTC"
+instrument   = "INSTR"
+item         = "ITEM"
+value_number = "NUM"
+value_text   = "TXT"
+visit_id     = "VISIT"
+"""
+KINDS = ("flip", "cut", "swap", "repeat", "encode", "nest")
+FORMATS = ("x.csv", "x.csv.gz", "x.parquet", "x.xpt", "x.json", "x.dataset.ndjson", "x.ndjson", "x.arrow", "x.arrows")
+
+
+@dataclass
+class Tally:
+    """What became of the mutants of one format."""
+
+    refused: int = 0
+    read: int = 0
+    landed: int = 0
+    why: dict[str, int] = field(default_factory=dict)
+
+
+def rows() -> list[dict[str, str | None]]:
+    """Return rows with partial dates, long decimals and text beyond ASCII."""
+    return [
+        {
+            "event_id": f"e{n}",
+            "subject_id": f"S-{n % 7:02d}",
+            "visit_id": f"V{n % 5}" if n % 4 else None,
+            "occurred": ("2026-01-05", "2026-01", "2026-01-05T10:30")[n % 3],
+            "instrument": "PGA",
+            "item": "PGA_0_3",
+            "value_number": f"{n % 3}.{n:09d}"[:11].rstrip("0") or "0",
+            "value_text": ("calm", "Zoë", "日本", None)[n % 4],
+        }
+        for n in range(1, 61)
+    ]
+
+
+def whole(name: str) -> bytes:
+    """Return the rows as a file of the format that `name` says."""
+    records = rows()
+    table = pa.Table.from_pylist(records, pa.schema([(c, pa.string()) for c in HEAD]))
+    text = [json.dumps(r, ensure_ascii=False) for r in records]
+    head = {
+        "datasetJSONVersion": "1.1.0",
+        "records": len(records),
+        "columns": [{"itemOID": f"IT.{c}", "name": c, "label": c, "dataType": "string"} for c in HEAD],
+    }
+    values = [[r[c] for c in HEAD] for r in records]
+    sink = io.BytesIO()
+    match name.removeprefix("x"):
+        case ".csv" | ".csv.gz":
+            import pyarrow.csv as pacsv
+
+            pacsv.write_csv(table, sink)
+            return gzip.compress(sink.getvalue(), mtime=0) if name.endswith(".gz") else sink.getvalue()
+        case ".parquet":
+            pq.write_table(table, sink)
+            return sink.getvalue()
+        case ".xpt":
+            return _xpt(table)
+        case ".json":
+            return json.dumps({**head, "rows": values}, ensure_ascii=False).encode()
+        case ".dataset.ndjson":
+            return "\n".join([json.dumps(head), *(json.dumps(v, ensure_ascii=False) for v in values)]).encode()
+        case ".ndjson":
+            return "\n".join(text).encode()
+        case ".arrow":
+            with pa.ipc.new_file(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as file:
+                file.write_table(table)
+            return sink.getvalue()
+        case _:
+            with pa.ipc.new_stream(sink, table.schema) as stream:
+                stream.write_table(table)
+            return sink.getvalue()
+
+
+def _xpt(table: pa.Table) -> bytes:
+    import pandas as pd
+    import pyreadstat
+
+    short = {"event_id": "EVENT", "subject_id": "SUBJ", "visit_id": "VISIT", "occurred": "DTC", "value_text": "TXT"}
+    frame = pd.DataFrame(table.to_pydict()).rename(
+        columns={**short, "instrument": "INSTR", "item": "ITEM", "value_number": "NUM"}
+    )
+    frame["NUM"] = frame["NUM"].astype(float)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.xpt"
+        pyreadstat.write_xport(frame, str(path), table_name="X", file_format_version=5)
+        return path.read_bytes()
+
+
+def mutant(data: bytes, chance: random.Random) -> bytes:
+    """Return `data` damaged in one of `KINDS`."""
+    out = bytearray(data)
+    place = chance.randrange(len(out))
+    match chance.choice(KINDS):
+        case "flip":
+            for _ in range(chance.randint(1, 8)):
+                out[chance.randrange(len(out))] ^= 1 << chance.randrange(8)
+        case "cut":
+            del out[place:]
+        case "swap":
+            other = chance.randrange(len(out))
+            size = chance.randint(1, 200)
+            out[place : place + size] = out[other : other + size]
+        case "repeat":
+            out[place:place] = out[place : place + chance.randint(1, 400)] * chance.randint(1, 50)
+        case "encode":
+            coded = chance.choice(("utf-16", "utf-32", "utf-7", "cp037"))
+            return data.decode("latin-1").encode(coded, "replace")
+        case "nest":
+            opening, depth = chance.choice((b"[", b'{"a":', b"(", b'"', b"\x00", b"\xff")), chance.choice((10, 60_000))
+            out[place:place] = opening * depth
+    return bytes(out)
+
+
+def fuzz(count: int, seed: int, names: tuple[str, ...] = FORMATS) -> dict[str, Tally]:
+    """Damage each format `count` times in a process under limits; an assertion names the mutant and its seed."""
+
+    def bounds() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [sys.executable, __file__, str(count), str(seed), folder, *names],
+            capture_output=True, text=True, preexec_fn=bounds, check=False,
+            env={**os.environ, "OMP_NUM_THREADS": "2", "MALLOC_ARENA_MAX": "1"},
+        )  # fmt: skip
+    assert done.returncode == 0, f"seed {seed}: ended with {done.returncode}\n{done.stderr[-2000:]}"
+    return {name: Tally(**found) for name, found in json.loads(done.stdout.splitlines()[-1]).items()}
+
+
+def _clear(error: EnfoldError) -> None:
+    """A refusal says how to mend it, has a documented exit code and drives no terminal."""
+    assert error.remedy, f"no remedy: {error.message}"
+    assert error.exit_code in (2, 7), error.message
+    assert not {c for c in str(error) if not c.isprintable()} - {"\n"}
+
+
+def _child(name: str, count: int, seed: int, folder: Path) -> Tally:
+    """Read every mutant; whatever is raised besides a clear refusal ends the process."""
+    from enfold.land import mapping, readers
+    from enfold.land.landing import land
+    from enfold.ledger.ledger import Ledger
+    from enfold.ledger.verify import verify
+
+    data, tally, why = whole(name), Tally(), Counter[str]()
+    path, study = folder / name, folder / f"study of {name}"
+    Ledger.create(study / "ledger")
+    for n in range(count):
+        path.write_bytes(mutant(data, random.Random(f"{seed} {name} {n}")))
+        begin = resource.getrusage(resource.RUSAGE_SELF)
+        print(f"{name}: mutant {n}", file=sys.stderr, flush=True)
+        try:
+            source = readers.read(path)
+            tally.read += 1
+            if tally.read % 25 == 1:
+                xpt = name.endswith(".xpt")
+                chosen = mapping.parse(XPT, "xpt") if xpt else mapping.native("assessment", source.rows.column_names)
+                before = Ledger(study / "ledger").position
+                report = land(study, source, chosen, study_id="S", author="fuzz", reason="fuzz")
+                after = Ledger(study / "ledger").position
+                assert after - before == (report.landed > 0), "half-landed"
+                tally.landed += report.landed > 0
+        except EnfoldError as error:
+            _clear(error)
+            tally.refused += 1  # as a file, or when it was to be landed
+            why[error.message.partition(": ")[2][:40]] += 1
+        end = resource.getrusage(resource.RUSAGE_SELF)
+        took = end.ru_utime + end.ru_stime - begin.ru_utime - begin.ru_stime
+        assert took < SECONDS, f"mutant {n} took {took:.0f} s"
+    verify(study / "ledger")
+    assert not [p for p in (study / "ledger").rglob("*") if p.suffix == ".tmp"], "a file was left half-written"
+    tally.why = dict(why.most_common(5))
+    return tally
+
+
+if __name__ == "__main__":
+    every, start, where = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+    print(json.dumps({name: vars(_child(name, every, start, where)) for name in sys.argv[4:]}))

@@ -1,0 +1,26 @@
+"""A share of the damaged source files of `make torture`: refused clearly or read whole, within bounds."""
+
+from faults import counts, formats
+
+
+def test_damaged_files_of_every_format_are_refused_or_read_whole() -> None:
+    count = counts.FORMAT_MUTANTS.of(full=False)
+    found = formats.fuzz(count, seed=1)
+    assert set(found) == set(formats.FORMATS)
+    for name, tally in found.items():
+        assert tally.refused + tally.read >= count, name
+        assert tally.refused > count // 4, name  # the damage is damage
+
+
+def test_the_undamaged_files_are_read(tmp_path_factory) -> None:
+    from enfold.land import readers
+
+    folder = tmp_path_factory.mktemp("whole")
+    wanted = [{**row} for row in formats.rows()]
+    for name in formats.FORMATS:
+        path = folder / name
+        path.write_bytes(formats.whole(name))
+        rows = readers.read(path).rows.drop_columns(["source_row"])
+        if name.endswith(".xpt"):  # eight letters a name
+            rows = rows.rename_columns(list(formats.HEAD))
+        assert rows.to_pylist() == wanted, name
