@@ -103,6 +103,7 @@ class Instrument:
     items: tuple[Item, ...] = field(default=())
     window: str | None = None
     both_stand: bool = False  # two values at one instant both stand: safety rules take the worse
+    open: bool = False  # items beyond those listed may come: the source's own test codes
     complete: str = "all"  # a form is complete with `all` items known, or with `any` of them
 
     @property
@@ -161,7 +162,7 @@ def instrument_from(doc: dict[str, Any]) -> Instrument:
             never_again=tuple(spec.get("never_again", ())),
             needs_range=spec.get("needs_range", False),
         )
-        for code, spec in doc["items"].items()
+        for code, spec in doc.get("items", {}).items()
     )
     return Instrument(
         name=doc["name"],
@@ -171,6 +172,7 @@ def instrument_from(doc: dict[str, Any]) -> Instrument:
         items=items,
         window=doc.get("window"),
         both_stand=doc.get("both_stand", False),
+        open=doc.get("open", False),
         complete=doc.get("complete", "all"),
     )
 

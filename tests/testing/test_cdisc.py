@@ -101,5 +101,6 @@ def test_a_key_that_is_not_unique_refuses_the_file(pilot: Path, tmp_path: Path) 
 
     text = (shipped("schemas") / "mappings" / "sdtm" / "ae.toml").read_text("utf-8")
     narrow = tmp_path / "ae.toml"
-    narrow.write_text(text.replace('key   = ["AESPID", "AEDTC", "AEOUT"]', 'key   = ["AESPID"]'))
+    text = text.replace('key   = ["AESPID", "AEDTC", "AEOUT"]', 'key   = ["AESPID"]')
+    narrow.write_text(text.replace('columns = ["AETRTEM"]', 'columns = ["AETRTEM", "AEDTC"]'))
     assert enfold(["land", str(pilot), str(source("ae")), "--mapping", str(narrow)]) == 7

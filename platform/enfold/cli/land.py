@@ -15,6 +15,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                         help="CSV, Parquet, Arrow, XPT, Dataset-JSON or NDJSON files, or study.toml")  # fmt: skip
     parser.add_argument("--mapping", help="shipped mapping such as sdtm/ae, or a .toml file; default: the file's"
                         " name is an event type and its columns are enfold's")  # fmt: skip
+    parser.add_argument("--supp", type=Path, action="append", default=[], metavar="FILE", help="supplemental"
+                        " qualifiers (SDTM SUPP--), joined to the rows of the one file that is landed")  # fmt: skip
     parser.add_argument("--type", dest="event_type", help="event type of a file in enfold's columns")
     parser.add_argument("--source", help="name of the source system")
     parser.add_argument("--author", default=author(), help="who lands it")
@@ -24,23 +26,35 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-vanished", type=int, default=10, metavar="PERCENT", help="stop a snapshot from which"
                         " more of the source's keys are gone (default 10)")  # fmt: skip
     parser.add_argument("--strict", action="store_true", help="refuse the whole file if one record is refused")
-    parser.add_argument("--dry-run", action="store_true", help="say what would happen, write nothing")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what each row and column would become, in a table; write nothing"
+    )
 
 
 def execute(args: argparse.Namespace) -> int:
     """Land each file as one commit; print the reconciliation."""
     from enfold import study
-    from enfold.land import mapping, readers
-    from enfold.land.landing import first_refusal, land, summary
+    from enfold.land import limits, mapping, preview, readers, supplement
+    from enfold.land.landing import first_refusal, land_staged, summary
     from enfold.land.protocol import land_study
+    from enfold.land.stage import stage
     from enfold.ledger.ledger import Ledger
 
     if args.snapshot and not args.reason:
         msg = "a snapshot needs --reason: its corrections and retractions carry it"
         raise UsageError(msg, remedy='For example --reason "nightly export of the EDC".')
+    if args.supp and len(args.files) > 1:
+        msg = f"--supp goes with one file, and {len(args.files)} are to be landed"
+        raise UsageError(msg, remedy="Land the domain that the qualifiers belong to by itself.")
     args.reason = args.reason or "landing"
     refused = 0
     for path in args.files:
+        if path.suffix == ".toml" and args.dry_run:
+            found = study.parse(limits.text_file(path))
+            show(
+                args, {"source": path.name, "position": None}, f"{path.name}: the study file of {found.id}; not landed"
+            )
+            continue
         if path.suffix == ".toml":
             commit = land_study(args.study, path, author=args.author, reason=args.reason)
             position = commit.position if commit else None
@@ -50,6 +64,8 @@ def execute(args: argparse.Namespace) -> int:
         ledger = Ledger(args.study / "ledger")
         study_id = study.parse(ledger.study_text()).id
         source = readers.read(path)
+        for more in args.supp:
+            source = supplement.join(source, readers.read(more))
         say(f"{path.name}: {source.rows.num_rows} rows read")
         if args.mapping:
             chosen = mapping.load(args.mapping)
@@ -58,18 +74,22 @@ def execute(args: argparse.Namespace) -> int:
                 _event_type(args.event_type or path.name.removesuffix(".gz").rpartition(".")[0]),
                 source.rows.column_names,
             )
-        report = land(
-            args.study, source, chosen, study_id=study_id, author=args.author, reason=args.reason,
+        staged = stage(source, chosen, study_id, args.source)
+        report = land_staged(
+            args.study, staged, author=args.author, reason=args.reason,
             system=args.source, strict=args.strict, dry_run=args.dry_run, snapshot=args.snapshot,
             max_vanished=args.max_vanished,
         )  # fmt: skip
         refused += report.refused
-        text = summary(report)
+        text, record = summary(report), asdict(report)
         if report.refused:
-            text += (
-                f"\n  {first_refusal(report)}\n  The good records landed; all refusals are in {args.study}/refused/."
-            )
-        show(args, asdict(report), text)
+            text += f"\n  {first_refusal(report)}"
+        if args.dry_run:
+            record["preview"] = preview.preview(staged, report)
+            text += f"\n{preview.table(record['preview'])}\n  Nothing was landed (--dry-run)."
+        elif report.refused:
+            text += f"\n  The good records landed; all refusals are in {args.study}/refused/."
+        show(args, record, text)
     return 3 if refused else 0
 
 

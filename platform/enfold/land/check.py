@@ -239,6 +239,7 @@ def _field_checks(field: Field) -> list[Check]:
 
 def _instrument_checks() -> list[Check]:
     names = ", ".join(literal(n) for n in schema.instruments())
+    closed = ", ".join(literal(i.name) for i in schema.instruments().values() if not i.open)
     pairs = ", ".join(literal(f"{i.name}/{code}") for i in schema.instruments().values() for code in i.codes)
     return [
         Check(
@@ -251,7 +252,7 @@ def _instrument_checks() -> list[Check]:
         Check(
             "item",
             "unknown_item",
-            f"instrument IN ({names}) AND instrument || '/' || item NOT IN ({pairs})",
+            f"instrument IN ({closed}) AND instrument || '/' || item NOT IN ({pairs})",
             "`item` is not an item of its instrument",
             "See docs/reference/instruments.md.",
         ),

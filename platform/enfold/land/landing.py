@@ -26,6 +26,7 @@ class Report:
     mapped: int
     ignored: dict[str, int]
     refused: int
+    ignored_columns: dict[str, list[str]] = field(default_factory=dict)  # by rule
     events: int = 0
     landed: int = 0
     already: int = 0
@@ -115,6 +116,7 @@ def land_staged(
         mapped=staged.mapped_rows,
         ignored=staged.ignored,
         refused=len(bad),
+        ignored_columns=staged.ignored_columns,
         refusals=staged.refused,
         queries=queries,
         events=sum(t.num_rows for t in staged.events.values()),
@@ -157,7 +159,8 @@ def land_staged(
                 "mapping": mapping.name,
                 "mapping_sha256": mapping.digest,
                 "system": system,
-            }
+            },
+            *({"name": n, "sha256": d, "rows": r, "joined_to": source.name} for n, d, r in source.joined),
         ],
     )
     report.position = commit.position if commit else None

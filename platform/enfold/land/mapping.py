@@ -7,8 +7,17 @@ or be ignored by a named rule, or is refused as unmapped. Conditions:
     equals  = { EXTRT = ["PLACEBO"] }      # the column holds one of these
     differs = { DSCAT = ["OTHER EVENT"] }  # the column holds something else, or nothing
 
-A field is a column name, or a table: `column` with `codes` (source value to ours; `"*"` for all
-others), or `constant`.
+A rule with `otherwise = true` takes what no rule before it takes. A field is a column name, or a table:
+
+    { constant = "PGA" }
+    { column = "SEX", codes = { F = "F", "*" = "U" } }  # source value to ours; "*" for all others
+    { column = "LBSTRESC", part = "number" }             # of "<0.2": number, comparator, or text where it is neither
+    { column = "CMDOSE", digits = 15 }                   # a double, to so many significant digits
+    { column = "CMDECOD", lower = true }
+    { first = ["VSTPT", "VSPOS"] }                       # the first that holds a value
+
+Every column of a source is named by a rule or by an `[[ignore_columns]]`, or the file is refused. Columns in
+`optional` may be absent. land/mapping_check.py says what is wrong with a mapping file.
 """
 
 import tomllib
@@ -19,10 +28,16 @@ from typing import Any
 
 from enfold import schema
 from enfold.errors import UsageError
-from enfold.land import limits
+from enfold.land import limits, mapping_check
 from enfold.ledger.storage import sha256
 from enfold.shipped import shipped
 
+RESULT = r"^\s*(<=|>=|<|>)?\s*([+-]?[0-9]+(\.[0-9]*)?)\s*$"  # a number, with its comparator
+PARTS = {
+    "number": f"nullif(regexp_extract({{0}}, '{RESULT}', 2), '')",
+    "comparator": f"nullif(regexp_extract({{0}}, '{RESULT}', 1), '')",
+    "text": f"CASE WHEN NOT regexp_matches({{0}}, '{RESULT}') THEN {{0}} END",
+}
 ENVELOPE_TARGETS = tuple(n for n in schema.envelope().names if n not in {"source_file", "source_row", "schema_version"})
 
 
@@ -31,12 +46,14 @@ class Condition:
     """When a rule applies; see the module's text."""
 
     present: tuple[str, ...] = ()
+    otherwise: tuple["Condition", ...] = ()  # none of these holds
     equals: dict[str, list[str]] = field(default_factory=dict)
     differs: dict[str, list[str]] = field(default_factory=dict)
 
     def sql(self) -> str:
         """Return the condition as SQL over the source's text columns."""
         parts = [f"{quote(c)} IS NOT NULL" for c in self.present]
+        parts += [f"NOT ({c.sql()})" for c in self.otherwise]
         parts += [f"coalesce({quote(c)} IN ({_list(v)}), false)" for c, v in self.equals.items()]
         parts += [f"coalesce({quote(c)} NOT IN ({_list(v)}), true)" for c, v in self.differs.items()]
         return " AND ".join(parts) if parts else "true"
@@ -64,6 +81,9 @@ class Mapping:
     rules: tuple[Rule, ...]
     ignore: tuple[tuple[str, Condition], ...] = ()
     columns: tuple[str, ...] = ()  # every column a rule names
+    ignore_columns: tuple[tuple[str, tuple[str, ...]], ...] = ()  # by the name of the rule that leaves them out
+    optional: tuple[str, ...] = ()  # of `columns`, those that a file may lack
+    about: str = ""
     text: str | None = None  # the file itself; none for enfold's own columns
 
     @property
@@ -115,28 +135,18 @@ def parse(text: str, name: str) -> Mapping:
     except tomllib.TOMLDecodeError as error:
         msg = f"mapping {name}: not valid TOML: {error}"
         raise UsageError(msg) from None
-    rules = []
+    mapping_check.check(doc, name, ENVELOPE_TARGETS)
+    rules: list[Rule] = []
     for spec in doc.get("rules", []):
-        if spec.get("emits") not in schema.events():
-            msg = f"mapping {name}: rule `{spec.get('name')}` emits `{spec.get('emits')}`"
-            raise UsageError(msg, remedy=f"Event types: {', '.join(schema.events())}.")
-        targets = {*ENVELOPE_TARGETS, *schema.events()[spec["emits"]].names}
-        unknown = sorted(set(spec["fields"]) - targets)
-        if unknown or not spec.get("key"):
-            msg = f"mapping {name}: rule `{spec['name']}`: unknown fields {unknown} or no `key`"
-            raise UsageError(msg, remedy="Give a natural key, and fields of the event type only.")
-        rules.append(
-            Rule(
-                spec["name"],
-                spec["emits"],
-                _condition(spec),
-                tuple(spec["key"]),
-                spec["fields"],
-                tuple(spec.get("occasion_key", ())),
-            )
-        )
+        before = tuple(r.when for r in rules) if spec.get("otherwise") else ()
+        key, occasion = tuple(spec["key"]), tuple(spec.get("occasion_key", ()))
+        rules.append(Rule(spec["name"], spec["emits"], _condition(spec, before), key, spec["fields"], occasion))
     ignore = tuple((s["name"], _condition(s)) for s in doc.get("ignore", []))
-    return Mapping(name, doc["version"], sha256(text.encode()), tuple(rules), ignore, _columns(rules, ignore), text)
+    return Mapping(
+        name, doc["version"], sha256(text.encode()), tuple(rules), ignore, _columns(rules, ignore),
+        tuple((s["name"], tuple(s["columns"])) for s in doc.get("ignore_columns", [])),
+        tuple(doc.get("optional", ())), doc.get("about", ""), text,
+    )  # fmt: skip
 
 
 def target_sql(spec: Any) -> str:
@@ -145,15 +155,30 @@ def target_sql(spec: Any) -> str:
         return quote(spec)
     if "constant" in spec:
         return literal(str(spec["constant"]))
+    if "first" in spec:
+        return f"coalesce({', '.join(map(quote, spec['first']))})"
     column = quote(spec["column"])
+    if "part" in spec:
+        return PARTS[spec["part"]].format(column)
+    if "digits" in spec:
+        return _rounded(column, int(spec["digits"]))
+    if spec.get("lower"):
+        column = f"lower({column})"
     codes = dict(spec.get("codes", {}))
     if not codes:
         return column
     rest = codes.pop("*", None)
     # an unmapped code stays as it is: the structural check names it, with row and column
     otherwise = literal(rest) if rest is not None else column
-    cases = " ".join(f"WHEN {literal(k)} THEN {literal(v)}" for k, v in codes.items())
+    cases = " ".join(f"WHEN {literal(k)} THEN {literal(v)}" for k, v in codes.items()) or "WHEN NULL THEN NULL"
     return f"CASE WHEN {column} IS NULL THEN NULL ELSE CASE {column} {cases} ELSE {otherwise} END END"
+
+
+def _rounded(column: str, digits: int) -> str:
+    """Return SQL for a double's decimal of at most `digits` significant digits; other text stays as it is."""
+    short = f"CAST(printf('%.{digits}g', TRY_CAST({column} AS DOUBLE)) AS DECIMAL(38, 18))"
+    plain = f"regexp_replace(regexp_replace(CAST({short} AS VARCHAR), '0+$', ''), '[.]$', '')"
+    return f"CASE WHEN TRY_CAST({column} AS DOUBLE) IS NULL OR abs(TRY_CAST({column} AS DOUBLE)) >= 1e19 THEN {column} ELSE {plain} END"  # noqa: E501
 
 
 def quote(name: str) -> str:
@@ -170,8 +195,8 @@ def _list(values: list[str]) -> str:
     return ", ".join(literal(v) for v in values)
 
 
-def _condition(spec: dict[str, Any]) -> Condition:
-    return Condition(tuple(spec.get("present", ())), spec.get("equals", {}), spec.get("differs", {}))
+def _condition(spec: dict[str, Any], before: tuple[Condition, ...] = ()) -> Condition:
+    return Condition(tuple(spec.get("present", ())), before, spec.get("equals", {}), spec.get("differs", {}))
 
 
 def _columns(rules: list[Rule], ignore: tuple[tuple[str, Condition], ...]) -> tuple[str, ...]:
@@ -183,6 +208,6 @@ def _columns(rules: list[Rule], ignore: tuple[tuple[str, Condition], ...]) -> tu
         for spec in rule.fields.values():
             if isinstance(spec, str):
                 names.add(spec)
-            elif "column" in spec:
-                names.add(spec["column"])
+            else:
+                names |= {*spec.get("first", ()), *([spec["column"]] if "column" in spec else ())}
     return tuple(sorted(names))

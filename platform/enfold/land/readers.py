@@ -32,6 +32,7 @@ class Source:
     name: str
     digest: str
     rows: pa.Table  # every column string, plus `source_row` (1 = first data row)
+    joined: tuple[tuple[str, str, int], ...] = ()  # files whose rows became columns: name, digest, rows
 
 
 def read(path: Path) -> Source:

@@ -27,6 +27,8 @@ class Staged:
     refused: list[dict[str, Any]] = field(default_factory=list)
     mapped_rows: int = 0
     ignored: dict[str, int] = field(default_factory=dict)
+    by_rule: dict[str, int] = field(default_factory=dict)  # rows that each rule takes
+    ignored_columns: dict[str, list[str]] = field(default_factory=dict)  # by rule
     refused_ids: set[str] = field(default_factory=set)  # of refused rows, as far as their keys can be told
     unknown_refused: int = 0  # refused rows whose keys cannot be told
 
@@ -35,16 +37,21 @@ def stage(source: Source, mapping: Mapping, study_id: str, system: str | None) -
     """Map, check and type every row; return events by type and the refusals.
 
     Raises:
-        UsageError: a column that the mapping names is not in the file.
+        UsageError: a column that the mapping names is not in the file, or the mapping does not name one of the file's.
         ConflictError: two rows of the file have one natural key and different content.
     """
-    missing = sorted(set(mapping.columns) - set(source.rows.column_names))
+    absent = set(mapping.columns) - set(source.rows.column_names)
+    missing = sorted(absent - set(mapping.optional))
     if missing:
         msg = f"{source.name}: no column {', '.join(missing)}, which mapping {mapping.name} needs"
         raise UsageError(msg, remedy="Export the file with these columns, or extend the mapping.")
+    ignored = _account_for_columns(source, mapping)
+    rows = source.rows
+    for column in sorted(absent):
+        rows = rows.append_column(column, pa.nulls(rows.num_rows, pa.string()))
     con = engine.connect(threads=engine.cores())
-    con.register("source", source.rows)
-    staged = Staged(source, mapping, study_id)
+    con.register("source", rows)
+    staged = Staged(source, mapping, study_id, ignored_columns=ignored)
     _classify(con, staged)
     for place, rule in enumerate(mapping.rules):
         _stage_rule(con, staged, rule, f"rule{place}", study_id, system)
@@ -59,6 +66,20 @@ def stage(source: Source, mapping: Mapping, study_id: str, system: str | None) -
     staged.mapped_rows -= len(bad)
     _refuse_ambiguous_keys(con, staged)
     return staged
+
+
+def _account_for_columns(source: Source, mapping: Mapping) -> dict[str, list[str]]:
+    """Return the columns that the mapping leaves out, by rule; one that it does not name refuses the file."""
+    left = [c for c in source.rows.column_names if c not in {*mapping.columns, ROW}]
+    ignored = {n: [c for c in left if c in columns] for n, columns in mapping.ignore_columns}
+    if mapping.native:
+        return {}
+    unnamed = [c for c in left if not any(c in columns for columns in ignored.values())]
+    if unnamed:
+        msg = f"{source.name}: mapping {mapping.name} neither uses nor ignores the column {', '.join(unnamed)}"
+        remedy = "Nothing was landed. Extend the mapping with a field, or name the column in an [[ignore_columns]]."
+        raise UsageError(msg, remedy=remedy)
+    return {n: columns for n, columns in ignored.items() if columns}
 
 
 def _refused_ids(con: duckdb.DuckDBPyConnection, staged: Staged, rules: int) -> None:
@@ -80,7 +101,7 @@ def _classify(con: duckdb.DuckDBPyConnection, staged: Staged) -> None:
     ignored = f"CASE {cases} END" if cases else "NULL"
     con.execute(f"""
         CREATE TABLE fate AS
-        SELECT {ROW}, ({any_rule}) AS mapped, {ignored} AS ignored FROM source
+        SELECT {ROW}, ({any_rule or "false"}) AS mapped, {ignored} AS ignored FROM source
     """)
     (staged.mapped_rows,) = engine.one_row(con, "SELECT count(*) FROM fate WHERE mapped")
     staged.ignored = dict(
@@ -135,6 +156,7 @@ def _stage_rule(
             FROM source SEMI JOIN (SELECT {ROW} FROM fate WHERE mapped) USING ({ROW})
             WHERE {rule.when.sql()})
     """)
+    (staged.by_rule[rule.name],) = engine.one_row(con, f"SELECT count(*) FROM {name}")
     extra = ""
     if staged.mapping.native:
         bad = "event_id IS NULL AND supersedes IS NULL AND retracts IS NULL"

@@ -1,0 +1,122 @@
+"""Mapping files: every shipped one is sound, and each fault of one's own is said with its place."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from enfold.errors import UsageError
+from enfold.land import mapping, readers
+from enfold.land.stage import stage
+from enfold.shipped import shipped
+
+GOOD = """
+version = 1
+about = "x"
+[[rules]]
+name = "pga"
+emits = "assessment"
+key = ["SUBJ", "DATE"]
+[rules.fields]
+subject_id = "SUBJ"
+occurred = "DATE"
+instrument = { constant = "PGA" }
+item = { constant = "PGA_0_3" }
+value_number = { column = "VALUE", part = "number" }
+[[ignore_columns]]
+name = "spare"
+columns = ["NOTE"]
+"""
+FAULTS = [
+    ("version = 1", "", "the file: has no `version`"),
+    ("version = 1", "version = 1\nabuot = 'x'", "the file: unknown key abuot"),
+    ("version = 1", "version = ", "not valid TOML"),
+    ('name = "pga"', "", r"\[\[rules\]\] 1: has no `name`"),
+    ('emits = "assessment"', 'emits = "assesment"', "rule `pga`: emits `assesment`"),
+    ('key = ["SUBJ", "DATE"]', "", "rule `pga`: `key`, columns that tell one event from another, is not a list"),
+    ('key = ["SUBJ", "DATE"]', 'key = "SUBJ"', "rule `pga`: `key`"),
+    ('key = ["SUBJ", "DATE"]', 'key = ["SUBJ"]\npresnet = ["SUBJ"]', "rule `pga`: unknown key presnet"),
+    ('key = ["SUBJ", "DATE"]', 'key = ["SUBJ"]\nequals = { A = "x" }', "rule `pga`: `equals` of `A`"),
+    ('key = ["SUBJ", "DATE"]', 'key = ["SUBJ"]\notherwise = true', "`otherwise` needs a rule before it"),
+    ('subject_id = "SUBJ"', "", "nothing fills subject_id"),
+    ('subject_id = "SUBJ"', 'subjectid = "SUBJ"', "rule `pga`, fields: unknown key subjectid"),
+    ('occurred = "DATE"', "occurred = 7", "rule `pga`, field `occurred`: is neither a column nor one of the tables"),
+    ('{ constant = "PGA" }', "{ constant = 1 }", "field `instrument`: `constant` is not a text"),
+    ('part = "number"', 'part = "numbr"', "field `value_number`: `part` is not known"),
+    ('part = "number"', "digits = 40", "field `value_number`: `digits` is not a whole number from 1 to 17"),
+    ('part = "number"', "codes = {}", "field `value_number`: `codes` is not a table of texts"),
+    ('part = "number"', 'cods = { A = "B" }', "is neither a column nor one of the tables"),
+    ('columns = ["NOTE"]', "", r"\[\[ignore_columns\]\] `spare`: `columns` is not a list of texts"),
+    ("[[ignore_columns]]", "[ignore_columns]", r"`ignore_columns`: is not written as \[\[ignore_columns\]\]"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("good", "bad", "message"), FAULTS)
+def test_a_fault_is_said_with_its_place_and_its_remedy(good: str, bad: str, message: str) -> None:
+    assert GOOD.count(good) == 1
+    with pytest.raises(UsageError, match=message) as caught:
+        mapping.parse(GOOD.replace(good, bad), "mine")
+    assert caught.value.message.startswith("mapping mine: ")
+
+
+def test_every_shipped_mapping_is_sound_and_documented() -> None:
+    root = Path(str(shipped("schemas"))) / "mappings"
+    names = sorted(str(p.relative_to(root)).removesuffix(".toml") for p in root.rglob("*.toml"))
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "mappings.md").read_text("utf-8")
+    for name in names:
+        mapping.load(name)
+        assert f"## {name}\n" in page
+
+
+def test_a_column_that_nothing_names_refuses_the_file() -> None:
+    table = pa.table({"SUBJ": ["1"], "DATE": ["2026-01-01"], "VALUE": ["1"], "NOTE": ["SECRET"], "MORE": ["SECRET"]})
+    source = readers.from_arrow(table, "python")
+    with pytest.raises(UsageError, match="mapping mine neither uses nor ignores the column MORE") as caught:
+        stage(source, mapping.parse(GOOD, "mine"), "S", None)
+    assert "ignore_columns" in str(caught.value)
+    with pytest.raises(UsageError, match="no column DATE, VALUE"):
+        stage(readers.from_arrow(table.select(["SUBJ", "NOTE"]), "python"), mapping.parse(GOOD, "mine"), "S", None)
+    text = GOOD.replace("version = 1", 'version = 1\noptional = ["VALUE"]')
+    found = stage(readers.from_arrow(table.select(["SUBJ", "DATE"]), "python"), mapping.parse(text, "mine"), "S", None)
+    assert [r["code"] for r in found.refused] == ["no_value"]
+
+
+@pytest.mark.parametrize(
+    ("result", "number", "comparator", "text"),
+    [
+        ("1.50", "1.50", None, None),
+        ("<0.2", "0.2", "<", None),
+        (">= 5", "5", ">=", None),
+        ("-3", "-3", None, None),
+        ("1.5e3", None, None, "1.5e3"),
+        ("NEGATIVE", None, None, "NEGATIVE"),
+        ("2+", None, None, "2+"),
+        ("1-2", None, None, "1-2"),
+        (None, None, None, None),
+    ],
+)
+def test_parts_of_a_result(result: str | None, number: str | None, comparator: str | None, text: str | None) -> None:
+    import duckdb
+
+    parts = (mapping.target_sql({"column": "R", "part": p}) for p in ("number", "comparator", "text"))
+    found = duckdb.execute(f"SELECT {', '.join(parts)} FROM (SELECT CAST(? AS VARCHAR) AS R)", [result]).fetchone()
+    assert found == (number, comparator, text)
+
+
+@pytest.mark.parametrize(
+    ("double", "digits", "decimal"),
+    [
+        ("0.39999999999999997", 15, "0.4"),
+        ("0.056999999999999995", 15, "0.057"),
+        ("1234567.125", 9, "1234567.12"),
+        ("100", 15, "100"),
+        ("1e-05", 15, "0.00001"),
+        ("TABLET", 15, "TABLET"),
+        (None, 15, None),
+    ],
+)
+def test_a_double_to_so_many_digits(double: str | None, digits: int, decimal: str | None) -> None:
+    import duckdb
+
+    sql = mapping.target_sql({"column": "R", "digits": digits})
+    assert duckdb.execute(f"SELECT {sql} FROM (SELECT CAST(? AS VARCHAR) AS R)", [double]).fetchone() == (decimal,)
