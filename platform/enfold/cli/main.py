@@ -23,6 +23,7 @@ VERBS = {
     "explain": "show the criteria of one verdict, with their events and source rows",
     "queries": "list or export data findings as a query list",
     "report": "print the trial's figures",
+    "export": "write a run's data in a format of the field",
     "redact": "remove the content of events for good, lawfully and on record",
     "parcel": "write a run with all it rests on as one archive that needs no enfold",
     "pack": "rewrite many small segment files as few large ones",

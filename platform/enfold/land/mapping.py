@@ -20,6 +20,7 @@ Every column of a source is named by a rule or by an `[[ignore_columns]]`, or th
 `optional` may be absent. land/mapping_check.py says what is wrong with a mapping file.
 """
 
+import re
 import tomllib
 from dataclasses import dataclass, field
 from functools import cache
@@ -179,6 +180,11 @@ def _rounded(column: str, digits: int) -> str:
     short = f"CAST(printf('%.{digits}g', TRY_CAST({column} AS DOUBLE)) AS DECIMAL(38, 18))"
     plain = f"regexp_replace(regexp_replace(CAST({short} AS VARCHAR), '0+$', ''), '[.]$', '')"
     return f"CASE WHEN TRY_CAST({column} AS DOUBLE) IS NULL OR abs(TRY_CAST({column} AS DOUBLE)) >= 1e19 THEN {column} ELSE {plain} END"  # noqa: E501
+
+
+def is_result(text: str) -> bool:
+    """Return whether `part` takes a text for a number, with or without its comparator."""
+    return re.search(RESULT, text) is not None
 
 
 def quote(name: str) -> str:

@@ -1,0 +1,87 @@
+"""The demo trial written as SDTM and landed again is the same trial: the cut digest says so."""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from enfold.cli.main import main as enfold
+from enfold.land import mapping
+from enfold.run import manifest
+from enfold.serve import sdtm
+
+
+def digest(study: Path) -> str:
+    run = manifest.pointed(study / "runs" / "current.json")["run"]
+    return str(manifest.read(study, run)["cut_digest"])
+
+
+@pytest.fixture(scope="module")
+def written(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sdtm") / "out"
+    assert enfold(["export", str(demo), str(folder), "--sdtm"]) == 0
+    return folder
+
+
+def test_landed_again_it_has_the_same_cut_digest(demo: Path, written: Path, tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    assert enfold(["init", str(study), str(demo.parent / "incoming" / "study.toml"), "--author", "test"]) == 0
+    for path in sorted(written.glob("*.parquet")):
+        if path.stem.startswith("supp"):
+            continue
+        supp = written / f"supp{path.name}"
+        words = ["--mapping", f"lupus/{path.stem}", "--strict", "--author", "test"]
+        words += ["--supp", str(supp)] if supp.exists() else []
+        assert enfold(["land", str(study), str(path), *words]) == 0
+    assert enfold(["run", str(study)]) == 0
+    assert digest(study) == digest(demo)
+
+
+def test_every_domain_is_within_the_bounds_of_sdtm(written: Path) -> None:
+    for path in sorted(written.glob("*.parquet")):
+        table = pq.read_table(path)
+        assert all(len(c) <= 8 for c in table.column_names), path.stem
+        if path.stem.startswith("supp"):
+            assert all(len(q) <= 8 for q in table.column("QNAM").to_pylist())
+            continue
+        domain = path.stem.upper()
+        assert set(table.column("DOMAIN").to_pylist()) == {domain}
+        if domain != "DM":
+            keys = list(zip(*(table.column(c).to_pylist() for c in ("USUBJID", f"{domain}SEQ")), strict=True))
+            assert len(set(keys)) == table.num_rows
+        if f"{domain}TESTCD" in table.column_names:
+            assert all(len(c) <= 8 and not c[0].isdigit() for c in table.column(f"{domain}TESTCD").to_pylist())
+            assert all(len(c) <= 40 for c in table.column(f"{domain}TEST").to_pylist())
+
+
+def test_code_lists_of_the_set_can_be_turned_round() -> None:
+    for domain, chosen in sdtm.domains().items():
+        for rule in chosen.rules:
+            for spec in rule.fields.values():
+                codes = {} if isinstance(spec, str) else spec.get("codes", {})
+                assert len(set(codes.values())) == len(codes), domain
+                assert "*" not in codes
+
+
+def test_an_existing_folder_is_not_written_into(demo: Path, written: Path, tmp_path: Path) -> None:
+    before = {p: p.stat().st_mtime_ns for p in written.iterdir()}
+    assert enfold(["export", str(demo), str(written), "--sdtm"]) == 2
+    assert {p: p.stat().st_mtime_ns for p in written.iterdir()} == before
+    assert enfold(["export", str(tmp_path / "none"), str(tmp_path / "x"), "--sdtm"]) == 2
+
+
+def test_an_event_without_a_place_is_named_and_nothing_is_written(
+    demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fewer = {d: m for d, m in sdtm.domains().items() if d not in {"XR", "FT"}}
+    monkeypatch.setattr(sdtm, "domains", lambda: fewer)
+    assert enfold(["export", str(demo), str(tmp_path / "out"), "--sdtm"]) == 2
+    assert "takes 900 assessment, 658 review" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_page_names_every_domain() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "sdtm-lupus.md").read_text("utf-8")
+    for domain in sdtm.domains():
+        assert f"| {domain} |" in page
+    assert mapping.load("lupus/rs").rules[0].when.equals["RSCAT"][0] == "SLEDAI2K"
