@@ -35,8 +35,9 @@ mutation: setup  ## change each rule in many small ways; worked examples must no
 torture: setup  ## faults in full: kills, failing calls, power loss, bit rot … (an hour or two)
 	$(BIN)/python tests/faults/torture.py
 
-bench: setup  ## what the ledger costs, as ratios in one run
+bench: setup  ## what ledger and run cost, as ratios in one run (half an hour)
 	$(BIN)/python tests/bench/ledger.py
+	$(BIN)/python tests/bench/run.py
 
 check: setup  ## lint, types, layers, generated documentation
 	$(BIN)/ruff check .

@@ -47,9 +47,17 @@ def fold(
     con.execute(package_file("fold/sql/00_time.sql"))
     resolve(con)
     _events(con)
+    tables = schema.state()
+    state = {"events": _sorted(con, tables["events"], study.id)}
+    for event_type in schema.events():
+        con.unregister(f"ev_{event_type}")
     for step in STEPS:
         con.execute(package_file(f"fold/sql/{step}.sql"))
-    return {name: _sorted(con, table, study.id) for name, table in schema.state().items()}
+    for name, table in tables.items():
+        if name not in state:
+            state[name] = _sorted(con, table, study.id)
+            con.execute(f"DROP TABLE {name}")  # what was handed on need not be held twice
+    return {name: state[name] for name in tables}
 
 
 def _tables(
@@ -127,7 +135,7 @@ def no_queries() -> pa.Table:
 
 
 def _events(con: duckdb.DuckDBPyConnection) -> None:
-    """Write the table of event versions; content digests make the cut's digest."""
+    """Define the view of event versions; content digests make the cut's digest."""
     copied = ", ".join(
         n for n in schema.state()["events"].names if n not in {"event_type", "effective", "content", "study_id"}
     )
@@ -136,7 +144,7 @@ def _events(con: duckdb.DuckDBPyConnection) -> None:
         for t in schema.events()
     ]
     con.execute(f"""
-        CREATE TABLE events AS
+        CREATE VIEW events AS
         SELECT v.*, e.event_id IS NOT NULL AS effective
         FROM ({" UNION ALL ".join(parts)}) v LEFT JOIN effective_ids e USING (subject_id, event_id)
     """)

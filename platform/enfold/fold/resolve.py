@@ -71,7 +71,8 @@ def _within_cut(con: duckdb.DuckDBPyConnection, event_type: str) -> None:
                WHEN 'none' THEN true
                WHEN 'subject' THEN subject_id IN (FROM cut_subjects)
                ELSE NOT beyond(occurred) END)
-        {death if event_type == "disposition" else ""}
+        {death if event_type == "disposition" else ""};
+        DROP TABLE facts_{event_type};
     """)
 
 

@@ -1,12 +1,12 @@
 """One shard: what the pipeline does for a range of slots. Pure functions and one atomic write."""
 
+import contextlib
 import datetime as dt
 import io
 import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -48,7 +48,7 @@ class Clock:
     stage: str = "open"
     seconds: dict[str, float] = field(default_factory=dict)
 
-    @contextmanager
+    @contextlib.contextmanager
     def at(self, stage: str) -> Iterator[None]:
         """Work a stage."""
         self.stage, begin = stage, time.monotonic()
@@ -102,7 +102,7 @@ def _work(job: Job, shard: Shard, clock: Clock, events: dict[str, pa.Table]) -> 
             storage.replace(target / name / f"{shard.name}.parquet", sink.getvalue())
             files[name] = storage.sha256(sink.getvalue())
     read = sum(t.num_rows for t in events.values())
-    observed = {"seconds": clock.seconds, "rows": read, "peak_memory": _peak_memory()}
+    observed = {"seconds": clock.seconds, "rows": read, "peak_memory": peak_memory()}
     storage.replace(target / WATCHED / f"{shard.name}.json", json.dumps(observed).encode())
     summary = {
         "shard": shard.name,
@@ -117,11 +117,15 @@ def _work(job: Job, shard: Shard, clock: Clock, events: dict[str, pa.Table]) -> 
     storage.replace(target / "shards" / f"{shard.name}.json", data)
 
 
-def _peak_memory() -> int:
+def peak_memory() -> int:
     """Return the most octets that this process held at once."""
     import resource
     import sys
 
+    with contextlib.suppress(OSError):  # where there is no /proc; elsewhere rusage would count the parent's, too
+        for line in Path("/proc/self/status").read_text("ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
 

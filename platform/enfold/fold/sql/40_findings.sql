@@ -25,6 +25,8 @@ SELECT *, row_number() OVER (
               ORDER BY doubt IS NULL DESC, from_at DESC NULLS LAST, fact_id) AS place,
        count(*) OVER (PARTITION BY subject_id, form_id, instrument, item) AS records
 FROM checked;
+DROP TABLE e_assessment; -- wide tables go as soon as the next one holds their rows
+DROP TABLE checked;
 
 CREATE TABLE clashes AS
 SELECT r.subject_id, r.form_id, r.instrument, r.item,
@@ -43,6 +45,7 @@ CREATE TABLE standing AS
 SELECT r.*, c.item IS NOT NULL AND NOT coalesce(r.both_stand, false) AS clashing,
        r.place = 1 AND r.doubt IS NULL AND (c.item IS NULL OR r.both_stand) AS known_here
 FROM ranked r LEFT JOIN clashes c USING (subject_id, form_id, instrument, item);
+DROP TABLE ranked;
 
 CREATE TABLE completeness AS
 SELECT f.subject_id, f.occasion_id, f.instrument,

@@ -6,7 +6,7 @@ UNION ALL
 SELECT subject_id, 'value_outside_instrument', 'query', fact_id,
        instrument || ' ' || item || ': the value is outside the instrument or its units; it counts as unknown',
        event_ids
-FROM checked WHERE doubt IN ('outside', 'no_number')
+FROM standing WHERE doubt IN ('outside', 'no_number')
 UNION ALL
 SELECT subject_id, 'values_differ_at_one_instant', 'query', form_id,
        instrument || ' ' || item || ': different values at one instant of one form; rules of efficacy treat the item as unknown, rules of safety take the worse',
