@@ -1,19 +1,33 @@
 """The demo trial written as SDTM and landed again is the same trial: the cut digest says so."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+import enfold as package
 from enfold.cli.main import main as enfold
 from enfold.land import mapping
 from enfold.run import manifest
 from enfold.serve import sdtm
 
 
-def digest(study: Path) -> str:
+def digest(study: Path, of: str = "cut_digest") -> str:
     run = manifest.pointed(study / "runs" / "current.json")["run"]
-    return str(manifest.read(study, run)["cut_digest"])
+    return str(manifest.read(study, run)[of])
+
+
+def land_again(written: Path, study_file: Path, study: Path) -> None:
+    assert enfold(["init", str(study), str(study_file), "--author", "test"]) == 0
+    for path in sorted(written.glob("*.parquet")):
+        if path.stem.startswith("supp"):
+            continue
+        supp = written / f"supp{path.name}"
+        words = ["--mapping", f"lupus/{path.stem}", "--strict", "--author", "test"]
+        words += ["--supp", str(supp)] if supp.exists() else []
+        assert enfold(["land", str(study), str(path), *words]) == 0
+    assert enfold(["run", str(study)]) == 0
 
 
 @pytest.fixture(scope="module")
@@ -24,17 +38,29 @@ def written(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_landed_again_it_has_the_same_cut_digest(demo: Path, written: Path, tmp_path: Path) -> None:
-    study = tmp_path / "study"
-    assert enfold(["init", str(study), str(demo.parent / "incoming" / "study.toml"), "--author", "test"]) == 0
-    for path in sorted(written.glob("*.parquet")):
-        if path.stem.startswith("supp"):
-            continue
-        supp = written / f"supp{path.name}"
-        words = ["--mapping", f"lupus/{path.stem}", "--strict", "--author", "test"]
-        words += ["--supp", str(supp)] if supp.exists() else []
-        assert enfold(["land", str(study), str(path), *words]) == 0
-    assert enfold(["run", str(study)]) == 0
-    assert digest(study) == digest(demo)
+    land_again(written, demo.parent / "incoming" / "study.toml", tmp_path / "study")
+    assert digest(tmp_path / "study") == digest(demo)
+
+
+def test_a_corrected_fact_is_written_as_it_stands(demo: Path, demo_copy: Path, tmp_path: Path) -> None:
+    words = ["DEMO-001/pga/BL/PGA_0_3", "value_number=1.11", "--reason", "typo", "--author", "test"]
+    assert enfold(["correct", str(demo_copy), *words]) == 0
+    assert enfold(["run", str(demo_copy)]) == 0
+    assert enfold(["export", str(demo_copy), str(tmp_path / "out"), "--sdtm"]) == 0
+    again = tmp_path / "again"
+    land_again(tmp_path / "out", demo.parent / "incoming" / "study.toml", again)
+    assert digest(again) != digest(demo_copy)  # the link is content
+    for query in (
+        "SELECT subject_id, instrument, item, period, visit_id, date, value_number, value_code, baseline_number, change_number FROM findings",
+        "SELECT subject_id, alias, criterion, period, visit_id, from_at, status, grade, value_number FROM verdicts",
+        "SELECT * FROM data_findings",
+    ):
+        ours, theirs = (package.open(str(s)).sql(f"{query} ORDER BY ALL").fetchall() for s in (demo_copy, again))
+        assert ours == theirs, query
+    corrected = (
+        "SELECT value_number FROM findings WHERE subject_id = 'DEMO-001' AND item = 'PGA_0_3' AND visit_id = 'BL'"
+    )
+    assert package.open(str(again)).sql(corrected).fetchall() == [(Decimal("1.11"),)]
 
 
 def test_every_domain_is_within_the_bounds_of_sdtm(written: Path) -> None:

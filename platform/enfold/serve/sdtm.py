@@ -111,7 +111,8 @@ def _add(rows: Rows, supp: Rows, domain: str, chosen: Mapping, rule: Rule, event
     if domain != "DM":
         row[f"{domain}SEQ"] = place
     unsaid = {n for n in schema.event_arrow(rule.emits).names if event.get(n) is not None} - set(rule.fields)
-    unsaid -= {"source_system", "source_file", "source_row", "schema_version"}
+    # a correction is written as the fact that it is: what it replaces is not in the file, and would be awaited for ever
+    unsaid -= {"supersedes", "source_system", "source_file", "source_row", "schema_version"}
     if unsaid:
         msg = f"event {event['event_id']}: {', '.join(sorted(unsaid))} has no place in {domain}"
         raise UsageError(msg, remedy=f"Nothing was written. Extend schemas/mappings/{SET}/{domain.lower()}.toml.")
