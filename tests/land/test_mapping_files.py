@@ -99,7 +99,11 @@ def test_parts_of_a_result(result: str | None, number: str | None, comparator: s
     import duckdb
 
     parts = (mapping.target_sql({"column": "R", "part": p}) for p in ("number", "comparator", "text"))
-    found = duckdb.execute(f"SELECT {', '.join(parts)} FROM (SELECT CAST(? AS VARCHAR) AS R)", [result]).fetchone()
+    found = (
+        duckdb.connect()
+        .execute(f"SELECT {', '.join(parts)} FROM (SELECT CAST(? AS VARCHAR) AS R)", [result])
+        .fetchone()
+    )
     assert found == (number, comparator, text)
 
 
@@ -119,4 +123,6 @@ def test_a_double_to_so_many_digits(double: str | None, digits: int, decimal: st
     import duckdb
 
     sql = mapping.target_sql({"column": "R", "digits": digits})
-    assert duckdb.execute(f"SELECT {sql} FROM (SELECT CAST(? AS VARCHAR) AS R)", [double]).fetchone() == (decimal,)
+    assert duckdb.connect().execute(f"SELECT {sql} FROM (SELECT CAST(? AS VARCHAR) AS R)", [double]).fetchone() == (
+        decimal,
+    )

@@ -274,9 +274,11 @@ def _connection() -> Any:
             done.add(statement)
             connection.execute(statement)
 
-    return types.SimpleNamespace(
+    kept = types.SimpleNamespace(
         register=connection.register, execute=execute, sql=connection.sql, table=connection.table
     )
+    kept.cursor = lambda: kept
+    return kept
 
 
 def _shaped(task: Task, raw: pa.Table, study_id: str) -> pa.Table:
