@@ -12,18 +12,17 @@ import pytest
 DOCS = Path(__file__).parents[1] / "docs" / "how-to"
 
 
-@pytest.mark.parametrize("page", ["change-data.md", "cut-and-compare.md", "parcel.md", "run.md"])
+@pytest.mark.parametrize("page", ["change-data.md", "cut-and-compare.md", "other-engines.md", "parcel.md", "run.md"])
 def test_every_command_of_the_page_runs(page: str, demo_copy: Path, tmp_path: Path) -> None:
     from enfold.testing.demo.main import write
 
     demo_copy.rename(tmp_path / "STUDY")
     shutil.rmtree(tmp_path / "edc", ignore_errors=True)
     write(tmp_path / "edc")
-    blocks = re.findall(r"```sh\n(.*?)```", (DOCS / page).read_text("utf-8"), re.S)
+    blocks = re.findall(r"```(sh|python)\n(.*?)```", (DOCS / page).read_text("utf-8"), re.S)
     assert blocks
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "ENFOLD_AUTHOR": "data manager"}
-    for block in blocks:
-        done = subprocess.run(
-            ["bash", "-ec", block], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
-        )
+    for language, block in blocks:
+        shell = ["bash", "-ec"] if language == "sh" else [sys.executable, "-c"]
+        done = subprocess.run([*shell, block], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"

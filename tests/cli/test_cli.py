@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from enfold.cli.main import VERBS
@@ -137,8 +138,25 @@ def test_sql_formats_carry_the_same_answer(demo: Path, capsysbinary: pytest.Capt
     answers.append(json.loads(capsysbinary.readouterr().out))
     enfold(["sql", str(demo), query, "--format", "arrow"])
     answers.append(pa.ipc.open_stream(capsysbinary.readouterr().out).read_all().to_pylist())
-    assert answers[0] == answers[1] == answers[2]
+    enfold(["sql", str(demo), query, "--format", "parquet"])
+    answers.append(pq.read_table(io.BytesIO(capsysbinary.readouterr().out)).to_pylist())
+    assert answers[0] == answers[1] == answers[2] == answers[3]
     assert len(answers[0]) == 3
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json", "arrow", "parquet"])
+def test_sql_writes_a_new_file_or_none(
+    demo: Path, form: str, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    words = ["sql", str(demo), "SELECT subject_id, event_ids FROM verdicts LIMIT 20", "--format", form]
+    assert enfold(words) == 0
+    printed = capsysbinary.readouterr().out
+    assert enfold([*words, "--output", str(tmp_path / "answer")]) == 0
+    assert capsysbinary.readouterr().out == b""
+    assert (tmp_path / "answer").read_bytes() == printed
+    assert enfold([*words, "--output", str(tmp_path / "answer")]) == 2
+    assert b"exists" in capsysbinary.readouterr().err
+    assert (tmp_path / "answer").read_bytes() == printed
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""enfold export STUDY FOLDER --sdtm."""
+"""enfold export STUDY FOLDER --sdtm | --delta."""
 
 import argparse
 from pathlib import Path
@@ -11,22 +11,37 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("study", type=Path, help="study folder")
     parser.add_argument("folder", type=Path, help="folder to write, a new one")
-    parser.add_argument("--sdtm", action="store_true", required=True, help="SDTM domains with supplemental qualifiers,"
-                        " as docs/reference/sdtm-lupus.md describes them; `enfold land` lands them again")  # fmt: skip
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--sdtm", action="store_true", help="SDTM domains with supplemental qualifiers,"
+                      " as docs/reference/sdtm-lupus.md describes them; `enfold land` lands them again")  # fmt: skip
+    what.add_argument("--delta", action="store_true", help="all that was landed, as Delta tables over the ledger's own"
+                      " files (docs/how-to/other-engines.md)")  # fmt: skip
     parser.add_argument("--run", help="the run (default: the one in force)")
 
 
 def execute(args: argparse.Namespace) -> int:
     """Write the files; print the rows of each."""
-    from enfold.run import manifest
+    if args.delta:
+        from enfold.serve import lake
+
+        tables = lake.export(args.study, args.folder)
+        text = "\n".join(f"{args.folder / name}: {rows} rows" for name, rows in tables.items())
+        show(args, {"folder": str(args.folder), "tables": tables}, text)
+        return 0
     from enfold.serve import sdtm
 
-    try:
-        run = args.run[:16] if args.run else manifest.pointed(args.study / "runs" / "current.json")["run"]
-    except FileNotFoundError:
-        msg = f"{args.study}: nothing has been run yet"
-        raise UsageError(msg, remedy=f"Run it first: enfold run {args.study}") from None
+    run = _run(args)
     files = sdtm.export(args.study, run, args.folder)
     text = "\n".join(f"{args.folder / name}.parquet: {rows} rows" for name, rows in files.items())
     show(args, {"folder": str(args.folder), "run": run, "files": files}, text)
     return 0
+
+
+def _run(args: argparse.Namespace) -> str:
+    from enfold.run import manifest
+
+    try:
+        return str(args.run[:16] if args.run else manifest.pointed(args.study / "runs" / "current.json")["run"])
+    except FileNotFoundError:
+        msg = f"{args.study}: nothing has been run yet"
+        raise UsageError(msg, remedy=f"Run it first: enfold run {args.study}") from None
