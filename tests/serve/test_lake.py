@@ -1,6 +1,5 @@
 """The ledger as Delta tables: another engine reads the same rows from the same files."""
 
-import os
 from pathlib import Path
 
 import polars as pl
@@ -58,7 +57,7 @@ def test_a_damaged_file_is_not_handed_on(demo_copy: Path, tmp_path: Path) -> Non
 def test_an_existing_folder_is_left_alone(demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert enfold(["export", str(demo), str(tmp_path), "--delta"]) == 2
     assert "exists" in capsys.readouterr().err
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_the_library_the_message_says_what_to_install(
