@@ -26,6 +26,11 @@ def test_ec_79_windows_are_half_open_midpoints() -> None:
         (('id = "W12"', 'id = "W4"'), "`id` must be given once"),
         (("plugins = []", "plugins = ["), "not valid TOML"),
         (('title = "test"', 'title = "test"\ndata_cutoff = "2026"'), "`data_cutoff` must be a date"),
+        (("[study]", "[report]\nrounding = 'up'\n[study]"), "`rounding` must be one of half_up, half_even"),
+        (("[study]", "[report]\nlevel = 95\n[study]"), "`level` must be a number from 0.5"),
+        (("[study]", "[report]\npercent_places = true\n[study]"), "`percent_places` must be a whole number"),
+        (("[study]", "[analysis_sets]\npk = ['sri4']\n[study]"), "`pk` must be a list of aliases"),
+        (("[study]", "[analysis_sets]\ninfused = []\n[study]"), "`infused` is not known"),
     ],
 )
 def test_errors_name_the_key_and_where_to_look(change: tuple[str, str], message: str) -> None:
@@ -33,6 +38,39 @@ def test_errors_name_the_key_and_where_to_look(change: tuple[str, str], message:
         study.parse(STUDY.replace(*change))
     assert message in error.value.message
     assert "study-file.md" in str(error.value)
+
+
+ESTIMAND = """
+[[endpoints]]
+endpoint = "doris"
+[[estimands]]
+id = "remission"
+population = "infused"
+variable = "doris"
+at = "W12"
+summary = "proportion"
+intercurrent = { rescue = "composite" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('id = "remission"', ""), "`id` must be"),
+        (('"infused"', '"safety"'), "`population` must be one of enrolled, infused"),
+        (('variable = "doris"', 'variable = "sri4"'), "`variable` must be the alias"),
+        (('"W12"', '"W99"'), "`at` must be a visit"),
+        (('"proportion"', '"mean"'), "`summary` must be one of"),
+        (('"composite"', '"ignore"'), "`intercurrent.rescue` must be one of treatment_policy"),
+        (('{ rescue = "composite" }', '"composite"'), "`intercurrent` must be a table"),
+    ],
+)
+def test_an_estimand_states_its_attributes_by_name(change: tuple[str, str], message: str) -> None:
+    (found,) = study.parse(STUDY + ESTIMAND).estimands
+    assert (found.at, found.intercurrent) == ("W12", (("rescue", "composite"),))
+    with pytest.raises(UsageError) as error:
+        study.parse(STUDY + ESTIMAND.replace(*change))
+    assert message in error.value.message
 
 
 def test_an_unknown_parameter_or_a_float_is_refused() -> None:

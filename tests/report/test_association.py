@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.stats import fisher_exact
 
 from enfold.report.association import freeman_halton
-from enfold.report.figures import rounded
+from enfold.report.rounding import rounded
 
 
 @settings(max_examples=80, deadline=None)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from enfold.cli.main import main as enfold
-from enfold.report.figures import figures
+from enfold.report.abstract import figures
 from enfold.testing.demo.courses import patients
 from enfold.testing.demo.generate import generate
 

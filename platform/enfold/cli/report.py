@@ -10,14 +10,21 @@ from enfold.cli.output import show
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("study", type=Path, help="study folder")
+    parser.add_argument("--table", metavar="KEY", help="print this table alone")
+    parser.add_argument(
+        "--format", choices=("text", "markdown", "csv", "json"), default="text", help="how tables are printed (text)"
+    )
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Print the figures of the run in force."""
-    from enfold.report.figures import figures
+    """Print the report of the run in force."""
+    from enfold.report.report import as_json, printed, report
 
-    found = figures(args.study)
-    show(args, found, "\n".join(_lines(found)))
+    found = report(args.study, args.table)
+    text = printed(found, args.format)
+    if found["figures"] is not None and args.format == "text":
+        text = "\n".join([*_lines(found["figures"]), "", text])
+    show(args, as_json(found), text)
     return 0
 
 

@@ -15,7 +15,7 @@ from enfold.errors import UsageError
 from enfold.fold import cuts
 from enfold.fold.cut import Cut
 from enfold.ledger.ledger import Ledger
-from enfold.report.figures import figures_of
+from enfold.report.abstract import figures_of
 from enfold.run.digest import HOST_STAMPS
 from enfold.run.run import run
 from enfold.serve.build import build

@@ -57,6 +57,19 @@ def asked(parsed: study.StudyFile, tasks: list[Task]) -> list[dict[str, Any]]:
     ]
 
 
+def analysis_sets(parsed: study.StudyFile, tasks: list[Task]) -> list[dict[str, str]]:
+    """Return the endpoints that decide each analysis set: those that the study names, else by what they are."""
+    names = {a.alias for a in parsed.endpoints}
+    found = [(t.alias, t.declaration) for t in tasks if t.alias in names]
+    responses = [(a, d) for a, d in found if getattr(d, "met_means", None) == "response"]
+    default = {
+        "efficacy_evaluable": [a for a, d in responses if d.grain == "visit"],
+        "dlt_evaluable": [a for a, d in found if d.id == "dlt"],
+        "pk": [a for a, d in found if d.id == "expansion"],
+    }
+    return [{"set": s, "alias": a} for s in default for a in sorted(parsed.analysis_sets.get(s, default[s]))]
+
+
 def rules(tasks: list[Task]) -> list[dict[str, Any]]:
     """Return each rule in force in words, with its source and parameters: what explanations and footnotes print."""
     out = []

@@ -85,6 +85,7 @@ def run(
             "rules": pins.rules(tasks),
             "unlocked": found.unlocked if dev else None,
             "asked": pins.asked(parsed, tasks),
+            "analysis_sets": pins.analysis_sets(parsed, tasks),
             "runner": runner,
             "worked": [s.name for s in todo],
             **cost,

@@ -8,13 +8,19 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from enfold import schema
+from enfold import schema, study
 from enfold.errors import UsageError
 from enfold.ledger import storage
+from enfold.ledger.ledger import Ledger
 from enfold.run import manifest
 from enfold.shipped import package_file, shipped_names
 
 _ASKED = pa.schema([(n, pa.string()) for n in ("alias", "id", "imputation", "met_means")])
+_SETS = pa.schema([("set", pa.string()), ("alias", pa.string())])
+_LEVELS = pa.schema(
+    [("factor", pa.string()), ("level", pa.string()), ("label", pa.string()), ("ordinal", pa.int64()),
+     ("dose", pa.decimal128(38, 9)), ("unit", pa.string())]
+)  # fmt: skip
 _RULES = pa.schema(
     [(n, pa.string()) for n in ("alias", "id", "definition_version", "citation", "parameters", "criterion", "rule")]
 )
@@ -64,9 +70,41 @@ def _write(aside: Path, folder: Path, run: str, found: dict[str, Any]) -> None:
     con.register("asked_rows", pa.Table.from_pylist(found["asked"], schema=_ASKED))
     con.execute("CREATE TABLE asked AS FROM asked_rows ORDER BY alias")
     con.execute("COMMENT ON TABLE asked IS 'Endpoints that the study file asks for, and how it imputes them.'")
+    text = Ledger(folder / "ledger").study_text(found["pins"]["position"])
+    _protocol(con, found, text)
     for view in shipped_names("serve/views", ".sql"):
         con.execute(package_file(f"serve/views/{view}"))
     con.close()
+
+
+def _protocol(con: duckdb.DuckDBPyConnection, found: dict[str, Any], text: str) -> None:
+    """Write what views and reports need of the study file, and the file itself."""
+    con.register("sets", pa.Table.from_pylist(found.get("analysis_sets", []), schema=_SETS))
+    con.register("level_rows", pa.Table.from_pylist(_levels(study.parse(text)), schema=_LEVELS))
+    for table, query, about in (
+        ("analysis_set_rules", "FROM sets ORDER BY set, alias", "Endpoints that decide an analysis set."),
+        (
+            "levels",
+            "FROM level_rows ORDER BY factor, ordinal",
+            "Dose levels and regimens, in order.",
+        ),
+        (
+            "served",
+            "SELECT $run AS run, $text AS study_file",
+            "The run that is served, and its study file.",
+        ),
+    ):
+        given = {"run": found["run"], "text": text} if table == "served" else None
+        con.execute(f"CREATE TABLE {table} AS {query}", given)
+        con.execute(f"COMMENT ON TABLE {table} IS '{about}'")
+
+
+def _levels(parsed: study.StudyFile) -> list[dict[str, Any]]:
+    return [
+        {"factor": factor, "level": v.id, "label": v.label, "ordinal": k, "dose": v.dose, "unit": v.unit}
+        for factor, levels in (("dose_level", parsed.dose_levels), ("conditioning", parsed.conditioning))
+        for k, v in enumerate(levels, start=1)
+    ]
 
 
 def current(folder: Path) -> Path:

@@ -3,7 +3,6 @@
 No published figure is read here or anywhere else: counts come from verdicts and state alone.
 """
 
-from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import duckdb
 
 from enfold.report.association import associations
+from enfold.report.rounding import rounded
 from enfold.serve.build import current
 from enfold.serve.study import connect
 
@@ -63,15 +63,6 @@ def share(k: int, n: int) -> dict[str, Any]:
     """Return k of n with the percentage, or no percentage of nothing."""
     percent = rounded(Fraction(100 * k, n)) if n else None
     return {"n": k, "of": n, "percent": percent}
-
-
-def rounded(value: Fraction, places: int = 1) -> str:
-    """Return a fraction as decimal text, rounded half up at display only."""
-    scale = 10**places
-    whole, rest = divmod(abs(value.numerator) * scale, value.denominator)
-    digits = whole + (1 if 2 * rest >= value.denominator else 0)
-    number = Decimal(digits).scaleb(-places).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
-    return str(-number if value < 0 and digits else number)
 
 
 def _count(con: duckdb.DuckDBPyConnection, query: str) -> int:

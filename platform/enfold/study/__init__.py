@@ -1,7 +1,6 @@
 """The study file: the protocol as data, parsed and checked with errors that name the key."""
 
 import datetime as dt
-import re
 import tomllib
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -10,6 +9,12 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from enfold.errors import UsageError
+from enfold.study.reporting import REPORT_KEYS, SETS, Choices, Estimand, analysis_sets, choices, estimands
+from enfold.study.trust import Trusted as Trusted
+from enfold.study.trust import pinned, plugin_names
+from enfold.study.trust import with_trust as with_trust
+from enfold.study.wrong import SEE
+from enfold.study.wrong import wrong as _wrong
 
 KEYS = {
     "study": {"id", "title", "time_zone", "data_cutoff", "synthetic", "baseline_instruments"},
@@ -20,6 +25,9 @@ KEYS = {
     "derivations": {"id", "parameters"},
     "cut_rules": {"default", "types", "death_after"},
     "isolation": {"seconds", "memory", "output", "answer"},
+    "report": REPORT_KEYS,
+    "analysis_sets": {*SETS} - {"enrolled", "infused"},
+    "estimands": {"id", "population", "variable", "at", "intercurrent", "summary"},
     "dose_limiting": {
         "id",
         "source",
@@ -32,9 +40,9 @@ KEYS = {
     },
 }
 TOP = {*KEYS, "plugins"}
+SINGLE = {"study", "cut_rules", "isolation", "report", "analysis_sets"}  # tables that stand once
 # the efficacy baseline is the last visit before lymphodepletion that has all of these complete
 BASELINE_INSTRUMENTS = ("SLEDAI2K", "BILAG2004", "PGA")
-SEE = "See docs/reference/study-file.md."
 
 
 @dataclass(frozen=True)
@@ -95,14 +103,6 @@ class CutRules:
 
 
 @dataclass(frozen=True)
-class Trusted:
-    """A plugin as it was when somebody looked at it: its version, and the SHA-256 over its files."""
-
-    version: str
-    sha256: str
-
-
-@dataclass(frozen=True)
 class StudyFile:
     """One parsed study file; `text` is what was landed."""
 
@@ -123,6 +123,9 @@ class StudyFile:
     text: str
     trusted: dict[str, Trusted] = field(default_factory=dict)
     isolation: dict[str, int] = field(default_factory=dict)  # limits of guest processes that are not the default
+    report: Choices = field(default_factory=Choices)
+    analysis_sets: dict[str, tuple[str, ...]] = field(default_factory=dict)  # endpoints that must be evaluable
+    estimands: tuple[Estimand, ...] = ()
 
 
 def parse(text: str) -> StudyFile:
@@ -148,24 +151,28 @@ def parse(text: str) -> StudyFile:
     cutoff = head.get("data_cutoff")
     if cutoff is not None and not (isinstance(cutoff, dt.date) and not isinstance(cutoff, dt.datetime)):
         raise _wrong("study", "data_cutoff", "must be a date, YYYY-MM-DD without quotes")
+    asked, visits = _endpoints(doc.get("endpoints", [])), _visits(doc.get("visits", []))
     return StudyFile(
         id=head["id"],
         title=head["title"],
         time_zone=head["time_zone"],
         synthetic=_flag(head, "study", "synthetic"),
         data_cutoff=cutoff,
-        visits=_visits(doc.get("visits", [])),
+        visits=visits,
         dose_levels=_levels(doc, "dose_levels"),
         conditioning=_levels(doc, "conditioning"),
-        plugins=_plugins(doc.get("plugins", [])),
-        endpoints=_endpoints(doc.get("endpoints", [])),
+        plugins=plugin_names(doc.get("plugins", [])),
+        endpoints=asked,
         derivations={d["id"]: d.get("parameters", {}) for d in doc.get("derivations", [])},
         dose_limiting=_dose_limiting(doc.get("dose_limiting", [])),
         cut_rules=_cut_rules(doc.get("cut_rules", {})),
         baseline_instruments=tuple(head.get("baseline_instruments", BASELINE_INSTRUMENTS)),
         text=text,
-        trusted=_trusted(doc.get("plugins", [])),
+        trusted=pinned(doc.get("plugins", [])),
         isolation=_isolation(doc.get("isolation", {})),
+        report=choices(doc.get("report", {})),
+        analysis_sets=analysis_sets(doc.get("analysis_sets", {}), {a.alias for a in asked}),
+        estimands=estimands(doc.get("estimands", []), {a.alias for a in asked}, {v.id for v in visits}),
     )
 
 
@@ -174,7 +181,7 @@ def _check_keys(doc: dict[str, Any]) -> None:
         if key not in TOP:
             raise _wrong("top level", key, f"is not known; use one of {', '.join(sorted(TOP))}")
     for table, allowed in KEYS.items():
-        entries = doc.get(table, {} if table in ("study", "cut_rules", "isolation") else [])
+        entries = doc.get(table, {} if table in SINGLE else [])
         for entry in entries if isinstance(entries, list) else [entries]:
             for key in entry:
                 if key not in allowed:
@@ -235,57 +242,6 @@ def _levels(doc: dict[str, Any], table: str) -> tuple[Level, ...]:
     return tuple(out)
 
 
-def _plugins(entries: Any) -> tuple[str, ...]:
-    """Return the names; a list of names allows what is shipped with enfold, a table pins the rest."""
-    if isinstance(entries, dict):
-        return tuple(entries)
-    if not isinstance(entries, list) or not all(isinstance(p, str) for p in entries):
-        raise _wrong("top level", "plugins", "must be a list of distribution names, or a table of what is trusted")
-    return tuple(entries)
-
-
-def _trusted(entries: Any) -> dict[str, Trusted]:
-    out = {}
-    for name, entry in entries.items() if isinstance(entries, dict) else ():
-        if entry == "shipped":
-            continue
-        if not isinstance(entry, dict) or set(entry) != {"version", "sha256"}:
-            raise _wrong("plugins", name, 'must be "shipped", or { version = "…", sha256 = "…" }')
-        if not all(isinstance(v, str) for v in entry.values()) or not re.fullmatch("[0-9a-f]{64}", entry["sha256"]):
-            raise _wrong("plugins", name, "must state a version and 64 hex digits; enfold plugin trust writes them")
-        out[name] = Trusted(entry["version"], entry["sha256"])
-    return out
-
-
-def with_trust(text: str, name: str, pin: Trusted | None) -> str:
-    """Return a study file in which plugin `name` is allowed: pinned, or as shipped with enfold if `pin` is none.
-
-    Only what says `plugins` is written anew; the rest keeps its words, order and comments.
-
-    Raises:
-        UsageError: the file states its plugins in a way that cannot be rewritten without touching the rest.
-    """
-    doc = tomllib.loads(text, parse_float=Decimal)
-    stated = doc.pop("plugins", [])
-    entries: dict[str, Any] = dict(stated) if isinstance(stated, dict) else dict.fromkeys(stated, "shipped")
-    entries[name] = "shipped" if pin is None else {"version": pin.version, "sha256": pin.sha256}
-    rest = re.sub(r"(?m)^plugins\s*=\s*\[[^\]]*\][^\S\n]*\n?", "", text, count=1)
-    rest = re.sub(r"(?ms)^\[plugins\]\s*\n.*?(?=^\[|\Z)", "", rest, count=1)
-    lines = [
-        f'{k} = "shipped"' if v == "shipped" else f'{k} = {{ version = "{v["version"]}", sha256 = "{v["sha256"]}" }}'
-        for k, v in entries.items()
-    ]
-    out = rest.rstrip("\n") + "\n\n[plugins]\n" + "\n".join(lines) + "\n"
-    try:
-        again = tomllib.loads(out, parse_float=Decimal)
-    except tomllib.TOMLDecodeError:
-        again = {}
-    if again != {**doc, "plugins": entries}:
-        msg = "study.toml: its plugins cannot be rewritten without touching the rest"
-        raise UsageError(msg, remedy="Write them as one table [plugins], one line a plugin, and try again.")
-    return out
-
-
 def _isolation(entry: dict[str, Any]) -> dict[str, int]:
     for key, value in entry.items():
         if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
@@ -344,7 +300,3 @@ def _flag(entry: dict[str, Any], table: str, key: str) -> bool:
     if not isinstance(value, bool):
         raise _wrong(table, key, "must be true or false")
     return value
-
-
-def _wrong(table: str, key: str, what: str) -> UsageError:
-    return UsageError(f"study.toml: [{table}] `{key}` {what}", remedy=SEE)

@@ -1,0 +1,49 @@
+"""A table as text for a terminal, as Markdown, as CSV."""
+
+import csv
+import io
+
+from enfold.report.model import Table
+
+
+def as_text(table: Table) -> str:
+    """Return a table with aligned columns, numbers to the right, then its footnotes and how to get it again."""
+    rows = [table.header, *table.rows]
+    widths = [max(len(r[c]) for r in rows) for c in range(len(table.header))]
+    lines = [_titled(table), ""]
+    for place, row in enumerate(rows):
+        first = row[0].ljust(widths[0])
+        rest = (cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))
+        lines.append("  ".join([first, *rest]).rstrip())
+        if place == 0:
+            lines.append("-" * len("  ".join("x" * w for w in widths)))
+    return "\n".join([*lines, *(f"  {note}" for note in table.footnotes), f"  $ {table.command}"])
+
+
+def as_markdown(table: Table) -> str:
+    """Return a table as GitHub-flavoured Markdown, with the statement that gives its numbers."""
+    head = [_row(table.header), "|" + "---|" + "---:|" * (len(table.header) - 1)]
+    body = [_row(r) for r in table.rows]
+    notes = [f"- {_escaped(note)}" for note in table.footnotes]
+    shown = ["", "```sh", table.command, "```", "", "```sql", table.sql, "```"]
+    return "\n".join([f"## {_escaped(_titled(table))}", "", *head, *body, "", *notes, *shown])
+
+
+def as_csv(table: Table) -> str:
+    """Return header and rows as CSV, as printed."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerows([table.header, *table.rows])
+    return out.getvalue()
+
+
+def _titled(table: Table) -> str:
+    return f"{table.title} [estimand {table.estimand}]" if table.estimand else table.title
+
+
+def _row(cells: tuple[str, ...]) -> str:
+    return "| " + " | ".join(_escaped(c) for c in cells) + " |"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*").replace("_", "\\_").replace("\n", " ")
