@@ -33,8 +33,8 @@ def report(folder: Path, key: str | None = None) -> dict[str, Any]:
 
 
 def as_json(found: dict[str, Any]) -> dict[str, Any]:
-    """Return a report as JSON holds it; the shape is stable."""
-    return {**found, "tables": [asdict(t) for t in found["tables"]]}
+    """Return a report as JSON holds it; the shape is stable: a field a figure, and `run` and `tables`."""
+    return {**(found["figures"] or {}), "run": found["run"], "tables": [asdict(t) for t in found["tables"]]}
 
 
 def printed(found: dict[str, Any], form: str) -> str:
