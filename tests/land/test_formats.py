@@ -166,3 +166,21 @@ def test_an_arrow_file_of_lists_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.arrows").write_bytes(sink.getvalue())
     with pytest.raises(UsageError, match="column 1 is not of a plain type"):
         readers.read(tmp_path / "t.arrows")
+
+
+@pytest.mark.parametrize(
+    ("unit", "zone", "value", "text"),
+    [
+        ("s", None, 1_706_843_045, "2024-02-02T03:04:05"),
+        ("us", "Asia/Tokyo", 1_706_843_045_000_000, "2024-02-02T03:04:05Z"),
+        ("ms", "UTC", 1_706_843_045_120, "2024-02-02T03:04:05.12Z"),
+        ("us", None, 1_706_843_045_000_001, "2024-02-02T03:04:05.000001"),
+        ("ns", None, 1_706_843_045_123_456_789, "2024-02-02T03:04:05.123456789"),
+        ("ns", None, -1_000_000_000, "1969-12-31T23:59:59"),
+    ],
+)
+def test_an_instant_keeps_its_fraction_and_says_that_it_is_in_utc(
+    unit: str, zone: str | None, value: int, text: str
+) -> None:
+    table = pa.table({"t": pa.array([value, None], pa.timestamp(unit, zone))})
+    assert readers._as_text(table).column("t").to_pylist() == [text, None]

@@ -1,4 +1,4 @@
-"""enfold export STUDY FOLDER --sdtm | --delta."""
+"""enfold export STUDY FOLDER --sdtm | --meds | --delta."""
 
 import argparse
 from pathlib import Path
@@ -14,6 +14,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--sdtm", action="store_true", help="SDTM domains with supplemental qualifiers,"
                       " as docs/reference/sdtm-lupus.md describes them; `enfold land` lands them again")  # fmt: skip
+    what.add_argument("--meds", action="store_true", help="a dataset of the Medical Event Data Standard 0.4"
+                      " (docs/how-to/other-engines.md)")  # fmt: skip
     what.add_argument("--delta", action="store_true", help="all that was landed, as Delta tables over the ledger's own"
                       " files (docs/how-to/other-engines.md)")  # fmt: skip
     parser.add_argument("--run", help="the run (default: the one in force)")
@@ -28,11 +30,17 @@ def execute(args: argparse.Namespace) -> int:
         text = "\n".join(f"{args.folder / name}: {rows} rows" for name, rows in tables.items())
         show(args, {"folder": str(args.folder), "tables": tables}, text)
         return 0
-    from enfold.serve import sdtm
-
     run = _run(args)
-    files = sdtm.export(args.study, run, args.folder)
-    text = "\n".join(f"{args.folder / name}.parquet: {rows} rows" for name, rows in files.items())
+    if args.meds:
+        from enfold.serve import meds
+
+        files = meds.export(args.study, run, args.folder)
+    else:
+        from enfold.serve import sdtm
+
+        files = sdtm.export(args.study, run, args.folder)
+    suffix = "" if args.meds else ".parquet"
+    text = "\n".join(f"{args.folder / name}{suffix}: {rows} rows" for name, rows in files.items())
     show(args, {"folder": str(args.folder), "run": run, "files": files}, text)
     return 0
 

@@ -138,6 +138,9 @@ def _cast_to_text(table: pa.Table) -> pa.Table:
             # a double's shortest text; .0 says nothing; not-a-number is no value
             text = f"CASE WHEN isfinite({name}) THEN regexp_replace({text}, '\\.0$', '') END"
         if pa.types.is_timestamp(field.type):
-            text = f"nullif(strftime({name}, '%Y-%m-%dT%H:%M:%S'), '')"
+            # a fraction only where there is one; an instant is in UTC here, and says so
+            fraction = f"rtrim(strftime({name}, '.%{'n' if field.type.unit == 'ns' else 'f'}'), '.0')"
+            zone = "Z" if field.type.tz else ""
+            text = f"strftime({name}, '%Y-%m-%dT%H:%M:%S') || {fraction} || '{zone}'"
         columns.append(f"{text} AS {name}")
     return con.sql(f"SELECT {', '.join(columns)} FROM source").to_arrow_table()

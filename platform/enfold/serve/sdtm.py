@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from enfold import schema
 from enfold.errors import UsageError
 from enfold.land import mapping
 from enfold.land.mapping import Mapping, Rule
-from enfold.ledger.ledger import Ledger
-from enfold.run import manifest
+from enfold.serve.effective import effective
 from enfold.shipped import shipped
 
 SET = "lupus"
@@ -40,12 +38,12 @@ def export(folder: Path, run: str, target: Path) -> dict[str, int]:
         target: a folder that does not exist yet.
 
     Raises:
-        UsageError: the folder exists, or an event has no place in the set; nothing was written.
+        UsageError: the folder exists, a fact is contested, or an event has no place in the set; nothing was written.
     """
     if target.exists():
         msg = f"{target} exists"
         raise UsageError(msg, remedy="Name a new folder.")
-    left = _effective(folder, run)
+    left: dict[str, Rows] = {t: rows.to_pylist() for t, rows in effective(folder, run).items()}
     files: dict[str, pa.Table] = {}
     for domain, chosen in domains().items():
         rows: Rows = []
@@ -68,31 +66,6 @@ def export(folder: Path, run: str, target: Path) -> dict[str, int]:
     for name, table in files.items():
         pq.write_table(table, target / f"{name}.parquet")
     return {name: table.num_rows for name, table in files.items()}
-
-
-def _effective(folder: Path, run: str) -> dict[str, Rows]:
-    """Return the events that stand, by type, sorted by subject and id.
-
-    Raises:
-        UsageError: two versions of a fact stand: a file of SDTM has no place for a contested one.
-    """
-    found = manifest.read(folder, run)
-    events = pa.concat_tables(manifest.parts(folder, run, found, "events"))
-    stand = events.filter(events.column("effective")).select(["event_id", "event_type", "position"])
-    twice = stand.num_rows - len(pc.unique(stand.column("event_id")))
-    if twice:
-        msg = f"{twice} facts are contested: two versions of each stand"
-        raise UsageError(msg, remedy="Settle them first: enfold queries lists them.")
-    ledger = Ledger(folder / "ledger")
-    out: dict[str, Rows] = {}
-    for event_type in schema.events():
-        wanted = stand.filter(pc.equal(stand.column("event_type"), event_type))
-        if wanted.num_rows:
-            standing = set(zip(*(wanted.column(c).to_pylist() for c in ("event_id", "position")), strict=True))
-            rows = ledger.read(event_type, upto=max(position for _, position in standing)).to_pylist()
-            kept = [r for r in rows if (r["event_id"], r["position"]) in standing]
-            out[event_type] = sorted(kept, key=lambda r: (r["subject_id"], r["event_id"]))
-    return out
 
 
 def _takes(rule: Rule, event: dict[str, Any]) -> bool:
