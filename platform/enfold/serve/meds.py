@@ -122,7 +122,7 @@ def _codes(data: pa.Table) -> pa.Table:
     about = {(i.name, it.code): it.about for i in schema.instruments().values() for it in i.items}
     codes = sorted(pc.unique(data.column("code")).to_pylist())
     parts = [tuple(code.split("//")[:2]) for code in codes]
-    described = [about.get(part) for part in parts]  # type: ignore[arg-type]
+    described = [about.get(part) for part in parts]
     return pa.table(
         {
             "code": pa.array(codes, pa.string()),
