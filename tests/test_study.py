@@ -1,10 +1,18 @@
 """The study file: windows, parameters, and errors that name the key."""
 
+import json
+import tomllib
+from pathlib import Path
+
 import pytest
+from jsonschema import Draft202012Validator, FormatChecker
 
 from enfold import study
 from enfold.errors import UsageError
+from enfold.shipped import shipped
 from tests_support import STUDY
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_ec_79_windows_are_half_open_midpoints() -> None:
@@ -38,6 +46,59 @@ def test_errors_name_the_key_and_where_to_look(change: tuple[str, str], message:
         study.parse(STUDY.replace(*change))
     assert message in error.value.message
     assert "study-file.md" in str(error.value)
+
+
+# what only more than one key, or a list of the world's time zones, can tell
+BEYOND_A_SCHEMA = ("time_zone", "rise", "must be given", "window = [-4", "overlap", "given once", "TOML", "aliases")
+
+
+def structural(text: str) -> list[str]:
+    """What an editor with the JSON Schema would underline; dates as it sees them."""
+    doc = json.loads(json.dumps(tomllib.loads(text), default=str))
+    return [e.json_path for e in Draft202012Validator(SCHEMA, format_checker=FormatChecker()).iter_errors(doc)]
+
+
+SCHEMA = json.loads((shipped("schemas") / "study.schema.json").read_text("utf-8"))
+
+
+def test_the_json_schema_knows_the_keys_that_the_parser_knows() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    assert set(SCHEMA["properties"]) == study.TOP
+    for table, allowed in study.KEYS.items():
+        found = SCHEMA["properties"][table]
+        assert (found["type"] == "object") == (table in study.SINGLE), table
+        assert set(found.get("items", found)["properties"]) == allowed, table
+    page = (ROOT / "docs" / "reference" / "study-file.md").read_text("utf-8")
+    assert all(f"`{key}`" in page for allowed in study.KEYS.values() for key in allowed)
+
+
+FILES = [p for f in ("platform", "docs", "tests", "plugins") for p in (ROOT / f).rglob("study.toml")]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.parent.name)
+def test_the_json_schema_accepts_every_study_file_here(path: Path) -> None:
+    assert structural(path.read_text("utf-8")) == []
+
+
+def test_the_json_schema_refuses_what_one_key_shows() -> None:
+    (mark,) = (m for m in test_errors_name_the_key_and_where_to_look.pytestmark if m.name == "parametrize")
+    refused = 0
+    for change, message in mark.args[1]:
+        if any(part in message or part in str(change) for part in BEYOND_A_SCHEMA):
+            continue
+        assert structural(STUDY.replace(*change)), change
+        refused += 1
+    assert refused >= 7
+    assert structural(STUDY) == structural(STUDY + ESTIMAND) == []
+    assert structural(STUDY + ESTIMAND.replace("proportion", "mean")) == ["$.estimands[0].summary"]
+
+
+def test_init_prints_the_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    from enfold.cli.main import main as enfold
+
+    with pytest.raises(SystemExit) as stop:
+        enfold(["init", "--schema"])
+    assert (stop.value.code, json.loads(capsys.readouterr().out)) == (0, SCHEMA)
 
 
 ESTIMAND = """

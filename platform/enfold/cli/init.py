@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from enfold.cli.output import author, show
 from enfold.errors import UsageError
@@ -12,6 +13,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", type=Path, help="folder to create")
     parser.add_argument("study_file", type=Path, help="study.toml to start from")
     parser.add_argument("--author", default=author(), help="who creates it")
+    parser.add_argument("--schema", action=_Schema, nargs=0, help="print the JSON Schema of study.toml, for editors")
+
+
+class _Schema(argparse.Action):
+    """Prints and ends, as --help does: nothing else need be given."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from enfold.shipped import shipped
+
+        print((shipped("schemas") / "study.schema.json").read_text("utf-8"), end="")
+        parser.exit()
 
 
 def execute(args: argparse.Namespace) -> int:
