@@ -4,6 +4,7 @@ A rule emits one event type for the rows that meet its conditions; a row may mee
 or be ignored by a named rule, or is refused as unmapped. Conditions:
 
     present = ["AESTDTC"]                  # these columns hold a value
+    absent  = ["Value"]                    # these hold none
     equals  = { EXTRT = ["PLACEBO"] }      # the column holds one of these
     differs = { DSCAT = ["OTHER EVENT"] }  # the column holds something else, or nothing
 
@@ -15,13 +16,20 @@ A rule with `otherwise = true` takes what no rule before it takes. A field is a 
     { column = "CMDOSE", digits = 15 }                   # a double, to so many significant digits
     { column = "CMDECOD", lower = true }
     { first = ["VSTPT", "VSPOS"] }                       # the first that holds a value
+    { column = "sbp", part = "missing" }                 # the missing-data code that stands in place of a value
 
-Every column of a source is named by a rule or by an `[[ignore_columns]]`, or the file is refused. Columns in
-`optional` may be absent. land/mapping_check.py says what is wrong with a mapping file.
+A rule with `each = { sle_seizure = "SEIZURE", sle_rash = "RASH" }` gives one event for each of these columns that
+holds a value; its fields read the item as `"*item"` and the value as `"*value"`.
+
+Every column of a source is named by a rule or by an `[[ignore_columns]]` (`*` stands for any characters), or the file
+is refused. Columns in `optional` may be absent. A `[source]` says how a file of one of `land/source_format.py` is
+read; there, a value that no rule reads which takes its row is refused too. land/mapping_check.py says what is wrong
+with a mapping file.
 """
 
 import re
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -30,11 +38,12 @@ from typing import Any
 from enfold import schema
 from enfold.errors import UsageError
 from enfold.land import limits, mapping_check
+from enfold.land.mapping_check import ITEM, VALUE, columns_of
 from enfold.ledger.storage import sha256
 from enfold.shipped import shipped
 
 RESULT = r"^\s*(<=|>=|<|>)?\s*([+-]?[0-9]+(\.[0-9]*)?)\s*$"  # a number, with its comparator
-PARTS = {
+PARTS = {  # of a value
     "number": f"nullif(regexp_extract({{0}}, '{RESULT}', 2), '')",
     "comparator": f"nullif(regexp_extract({{0}}, '{RESULT}', 1), '')",
     "text": f"CASE WHEN NOT regexp_matches({{0}}, '{RESULT}') THEN {{0}} END",
@@ -50,14 +59,28 @@ class Condition:
     otherwise: tuple["Condition", ...] = ()  # none of these holds
     equals: dict[str, list[str]] = field(default_factory=dict)
     differs: dict[str, list[str]] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+    some: tuple[str, ...] = ()  # at least one of these columns holds a value
 
     def sql(self) -> str:
         """Return the condition as SQL over the source's text columns."""
         parts = [f"{quote(c)} IS NOT NULL" for c in self.present]
+        parts += [f"{quote(c)} IS NULL" for c in self.absent]
+        parts += [f"({' OR '.join(f'{quote(c)} IS NOT NULL' for c in self.some)})"] if self.some else []
         parts += [f"NOT ({c.sql()})" for c in self.otherwise]
         parts += [f"coalesce({quote(c)} IN ({_list(v)}), false)" for c, v in self.equals.items()]
         parts += [f"coalesce({quote(c)} NOT IN ({_list(v)}), true)" for c, v in self.differs.items()]
         return " AND ".join(parts) if parts else "true"
+
+    @property
+    def columns(self) -> set[str]:
+        """The columns that it asks."""
+        return self.deciding | {*self.present, *self.absent, *self.some}
+
+    @property
+    def deciding(self) -> set[str]:
+        """The columns of whose values it asks more than whether they are there."""
+        return {*self.equals, *self.differs}
 
 
 @dataclass(frozen=True)
@@ -70,6 +93,25 @@ class Rule:
     key: tuple[str, ...]
     fields: dict[str, Any]
     occasion_key: tuple[str, ...] = ()
+    each: dict[str, str] = field(default_factory=dict)  # item by column: an event for each that holds a value
+
+    @property
+    def columns(self) -> set[str]:
+        """The source's columns that the rule reads."""
+        names = self.when.columns | {*self.key, *self.occasion_key, *self.each}
+        for spec in self.fields.values():
+            names |= set(columns_of(spec))
+        return names - {ITEM, VALUE}
+
+    def rows_sql(self) -> str:
+        """Return SQL for the rows that the rule reads, `each` unfolded."""
+        if not self.each:
+            return "source"
+        pairs = ", ".join(f"{{'item': {literal(i)}, 'value': {quote(c)}}}" for c, i in self.each.items())
+        return (
+            f"(SELECT * EXCLUDE pair, pair.item AS {quote(ITEM)}, pair.value AS {quote(VALUE)}"
+            f" FROM (SELECT *, unnest([{pairs}]) AS pair FROM source) WHERE pair.value IS NOT NULL)"
+        )
 
 
 @dataclass(frozen=True)
@@ -86,6 +128,19 @@ class Mapping:
     optional: tuple[str, ...] = ()  # of `columns`, those that a file may lack
     about: str = ""
     text: str | None = None  # the file itself; none for enfold's own columns
+    source: dict[str, Any] = field(default_factory=dict)  # how the file is read; none: by its ending
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The codes that stand in place of a value."""
+        return tuple(self.source.get("missing", ()))
+
+    def leaves_out(self, column: str) -> str | None:
+        """Return the rule that leaves a column out; None if none does."""
+        for name, patterns in self.ignore_columns:
+            if any(_fits(pattern, column) for pattern in patterns):
+                return name
+        return None
 
     @property
     def native(self) -> bool:
@@ -140,27 +195,36 @@ def parse(text: str, name: str) -> Mapping:
     rules: list[Rule] = []
     for spec in doc.get("rules", []):
         before = tuple(r.when for r in rules) if spec.get("otherwise") else ()
-        key, occasion = tuple(spec["key"]), tuple(spec.get("occasion_key", ()))
-        rules.append(Rule(spec["name"], spec["emits"], _condition(spec, before), key, spec["fields"], occasion))
+        key, occasion, each = tuple(spec["key"]), tuple(spec.get("occasion_key", ())), spec.get("each", {})
+        when = _condition(spec, before)
+        rules.append(Rule(spec["name"], spec["emits"], when, key, spec["fields"], occasion, each))
     ignore = tuple((s["name"], _condition(s)) for s in doc.get("ignore", []))
     return Mapping(
         name, doc["version"], sha256(text.encode()), tuple(rules), ignore, _columns(rules, ignore),
         tuple((s["name"], tuple(s["columns"])) for s in doc.get("ignore_columns", [])),
-        tuple(doc.get("optional", ())), doc.get("about", ""), text,
+        tuple(doc.get("optional", ())), doc.get("about", ""), text, doc.get("source", {}),
     )  # fmt: skip
 
 
-def target_sql(spec: Any) -> str:
-    """Return the SQL that fills one target field from the source's text columns."""
+def target_sql(spec: Any, missing: tuple[str, ...] = ()) -> str:
+    """Return the SQL that fills one target field from the source's text columns; `missing` codes are no values."""
+
+    def value(name: str) -> str:
+        column = quote(name)
+        return f"CASE WHEN {column} NOT IN ({_list(missing)}) THEN {column} END" if missing else column
+
     if isinstance(spec, str):
-        return quote(spec)
+        return value(spec)
     if "constant" in spec:
         return literal(str(spec["constant"]))
     if "first" in spec:
-        return f"coalesce({', '.join(map(quote, spec['first']))})"
-    column = quote(spec["column"])
-    if "part" in spec:
-        return PARTS[spec["part"]].format(column)
+        return f"coalesce({', '.join(map(value, spec['first']))})"
+    column = value(spec["column"])
+    if spec.get("part") == "missing":
+        name = quote(spec["column"])
+        column = f"CASE WHEN {name} IN ({_list(missing)}) THEN {name} END" if missing else "NULL"
+    elif "part" in spec:
+        return PARTS[spec["part"]].format(f"({column})")
     if "digits" in spec:
         return _rounded(column, int(spec["digits"]))
     if spec.get("lower"):
@@ -197,23 +261,20 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _list(values: list[str]) -> str:
+def _fits(pattern: str, column: str) -> bool:
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), column) is not None
+
+
+def _list(values: Iterable[str]) -> str:
     return ", ".join(literal(v) for v in values)
 
 
 def _condition(spec: dict[str, Any], before: tuple[Condition, ...] = ()) -> Condition:
-    return Condition(tuple(spec.get("present", ())), before, spec.get("equals", {}), spec.get("differs", {}))
+    return Condition(
+        tuple(spec.get("present", ())), before, spec.get("equals", {}), spec.get("differs", {}),
+        tuple(spec.get("absent", ())), tuple(spec.get("each", {})),
+    )  # fmt: skip
 
 
 def _columns(rules: list[Rule], ignore: tuple[tuple[str, Condition], ...]) -> tuple[str, ...]:
-    names: set[str] = set()
-    for condition in [*(r.when for r in rules), *(c for _, c in ignore)]:
-        names |= {*condition.present, *condition.equals, *condition.differs}
-    for rule in rules:
-        names |= set(rule.key) | set(rule.occasion_key)
-        for spec in rule.fields.values():
-            if isinstance(spec, str):
-                names.add(spec)
-            else:
-                names |= {*spec.get("first", ()), *([spec["column"]] if "column" in spec else ())}
-    return tuple(sorted(names))
+    return tuple(sorted(set().union(*(r.columns for r in rules), *(c.columns for _, c in ignore))))

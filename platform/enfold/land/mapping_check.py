@@ -1,17 +1,34 @@
 """Is a mapping file what it should be? Every fault is said with the rule and the key, and how to mend it."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from enfold import schema
 from enfold.errors import UsageError
 
-TOP = {"version", "about", "rules", "ignore", "ignore_columns", "optional"}
-CONDITION = {"present", "equals", "differs"}
-RULE = CONDITION | {"name", "emits", "key", "occasion_key", "fields", "otherwise"}
-FORMS = ({"constant"}, {"column"}, {"column", "codes"}, {"column", "part"}, {"column", "digits"},
-         {"column", "lower"}, {"column", "codes", "lower"}, {"first"})  # fmt: skip
+TOP = {"version", "about", "rules", "ignore", "ignore_columns", "optional", "source"}
+CONDITION = {"present", "absent", "equals", "differs"}
+RULE = CONDITION | {"name", "emits", "key", "occasion_key", "fields", "otherwise", "each"}
+FORMS = ({"constant"}, {"column"}, {"column", "codes"}, {"column", "part"}, {"column", "part", "codes"},
+         {"column", "digits"}, {"column", "lower"}, {"column", "codes", "lower"}, {"first"})  # fmt: skip
+PART = ("number", "comparator", "text", "missing")
+ITEM, VALUE = "*item", "*value"  # what a rule with `each` reads
+SOURCES: dict[str, dict[str, type]] = {  # what `[source]` may say, by format
+    "redcap": {"missing": list, "choices": dict, "id": str},
+    "odm": {"missing": list, "records": list, "offset": str},
+    "fhir-r4": {"subject_system": str},
+    "fhir-r5": {"subject_system": str},
+    "meds": {"missing": list},
+}
 HOW = "See docs/how-to/land-data.md for the format."
+
+
+def columns_of(spec: Any) -> tuple[str, ...]:
+    """Return the columns that fill a field."""
+    if isinstance(spec, str):
+        return (spec,)
+    return (*spec.get("first", ()), *([spec["column"]] if "column" in spec else ()))
 
 
 class _Check:
@@ -43,9 +60,10 @@ class _Check:
         self.need(fine, at, f"{what} is not a list of texts")
 
     def condition(self, spec: dict[str, Any], at: str) -> None:
-        """Check `present`, `equals` and `differs`."""
-        if "present" in spec:
-            self.texts(spec["present"], at, "`present`")
+        """Check `present`, `absent`, `equals` and `differs`."""
+        for key in ("present", "absent"):
+            if key in spec:
+                self.texts(spec[key], at, f"`{key}`")
         for key in ("equals", "differs"):
             found = spec.get(key, {})
             self.need(isinstance(found, dict), at, f"`{key}` is not a table of columns")
@@ -66,8 +84,10 @@ class _Check:
                   "Tables: " + "; ".join(" + ".join(sorted(f)) for f in FORMS) + ".")  # fmt: skip
         self.need(isinstance(spec.get("column", ""), str), at, "`column` is not a text")
         self.need(isinstance(spec.get("constant", ""), str), at, "`constant` is not a text")
-        self.need(spec.get("part", "text") in ("number", "comparator", "text"), at, "`part` is not known",
-                  "Parts: number, comparator, text.")  # fmt: skip
+        part = spec.get("part", "text")
+        self.need(part in PART, at, "`part` is not known", f"Parts: {', '.join(PART)}.")
+        fits = "codes" not in spec or part == "missing" or "part" not in spec
+        self.need(fits, at, "`codes` goes with no other `part` than missing")
         digits = spec.get("digits", 15)
         self.need(type(digits) is int and 1 <= digits <= 17, at, "`digits` is not a whole number from 1 to 17")
         self.need(isinstance(spec.get("lower", True), bool), at, "`lower` is neither true nor false")
@@ -76,6 +96,29 @@ class _Check:
                   "`codes` is not a table of texts")  # fmt: skip
         if "first" in spec:
             self.texts(spec["first"], at, "`first`")
+
+    def each(self, spec: dict[str, Any], at: str) -> None:
+        """Check `each`, and that nothing else reads what it gives."""
+        found = spec.get("each", {})
+        self.need(isinstance(found, dict) and all(isinstance(v, str) and v for v in found.values()), at,
+                  "`each` is not a table of items by column")  # fmt: skip
+        self.need("each" not in spec or found, at, "`each` names no column")
+        items = list(found.values())
+        self.need(len(items) == len(set(items)), at, "`each` names an item twice")
+
+    def source(self, doc: dict[str, Any]) -> None:
+        """Check `[source]`."""
+        found = doc.get("source", {"format": "redcap"})
+        at = "[source]"
+        self.need(isinstance(found, dict) and found.get("format") in SOURCES, at, "`format` is not known",
+                  f"Formats: {', '.join(SOURCES)}.")  # fmt: skip
+        allowed = SOURCES[found["format"]]
+        self.keys(found, {"format", *allowed}, at)
+        for key, value in found.items():
+            self.need(isinstance(value, allowed.get(key, str)), at, f"`{key}` is not what it should be")
+            texts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
+            self.need(all(isinstance(v, str) and v for v in texts), at, f"`{key}` holds something else than texts")
+        self.need(re.fullmatch(r"Z|[+-]\d\d:\d\d", found.get("offset", "Z")), at, "`offset` is not like +01:00")
 
 
 def check(doc: dict[str, Any], name: str, envelope: Sequence[str]) -> None:
@@ -87,6 +130,7 @@ def check(doc: dict[str, Any], name: str, envelope: Sequence[str]) -> None:
     c = _Check(name)
     c.keys(doc, TOP, "the file")
     c.need(type(doc.get("version")) is int, "the file", "has no `version`, a whole number")
+    c.source(doc)
     rules = c.tables(doc, "rules")
     c.need(rules or doc.get("ignore"), "the file", "has neither rules nor `ignore`")
     for place, spec in enumerate(rules):
@@ -98,6 +142,7 @@ def check(doc: dict[str, Any], name: str, envelope: Sequence[str]) -> None:
         if "occasion_key" in spec:
             c.texts(spec["occasion_key"], at, "`occasion_key`")
         c.condition(spec, at)
+        c.each(spec, at)
         c.need(isinstance(spec.get("otherwise", True), bool), at, "`otherwise` is neither true nor false")
         c.need(place or not spec.get("otherwise"), at, "`otherwise` needs a rule before it")
         fields = spec.get("fields")
@@ -108,6 +153,12 @@ def check(doc: dict[str, Any], name: str, envelope: Sequence[str]) -> None:
         c.need(not absent, at, f"nothing fills {', '.join(absent)}", "Each event of the type needs it.")
         for target, filled in (fields or {}).items():
             c.field(filled, f"{at}, field `{target}`")
+        reads = {
+            *spec["key"],
+            *spec.get("occasion_key", ()),
+            *(n for f in (fields or {}).values() for n in columns_of(f)),
+        }
+        c.need(spec.get("each") or not reads & {ITEM, VALUE}, at, f"reads `{ITEM}` or `{VALUE}` without `each`")
     for spec in c.tables(doc, "ignore"):
         c.keys(spec, CONDITION | {"name"}, f"[[ignore]] `{spec['name']}`")
         c.condition(spec, f"[[ignore]] `{spec['name']}`")

@@ -4,6 +4,7 @@ from typing import Any
 
 from enfold.land.landing import Report
 from enfold.land.mapping import Mapping
+from enfold.land.mapping_check import columns_of
 from enfold.land.stage import Staged
 
 
@@ -45,14 +46,10 @@ def _uses(mapping: Mapping, column: str) -> list[str]:
     found: dict[str, None] = {}
     for rule in mapping.rules:
         for target, spec in rule.fields.items():
-            if column in _columns(spec):
+            if column in columns_of(spec):
                 found[f"{rule.emits}.{target}"] = None
+        if column in rule.each:
+            found[f"{rule.emits} {rule.each[column]}"] = None
         if column in (*rule.key, *rule.occasion_key):
             found[f"key of {rule.name}"] = None
     return list(found)
-
-
-def _columns(spec: Any) -> tuple[str, ...]:
-    if isinstance(spec, str):
-        return (spec,)
-    return (*spec.get("first", ()), *([spec["column"]] if "column" in spec else ()))

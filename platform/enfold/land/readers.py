@@ -32,7 +32,10 @@ class Source:
     name: str
     digest: str
     rows: pa.Table  # every column string, plus `source_row` (1 = first data row)
-    joined: tuple[tuple[str, str, int], ...] = ()  # files whose rows became columns: name, digest, rows
+    joined: tuple[tuple[str, str, int], ...] = ()  # files that the rows were made with: name, digest, rows
+    identity: frozenset[str] = frozenset()  # columns that say which row it is, not what it says
+    unticked: frozenset[str] = frozenset()  # columns whose 0 says nothing: a box that nobody ticked
+    faults: tuple[dict[str, Any], ...] = ()  # what the reader found wrong with single rows: refusals
 
 
 def read(path: Path) -> Source:

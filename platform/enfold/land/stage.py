@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from enfold import schema
 from enfold.errors import ConflictError, UsageError
-from enfold.land import check, limits
+from enfold.land import account, check, limits
 from enfold.land.changes import NAMESPACE, staged_schema, with_ids
 from enfold.land.mapping import ENVELOPE_TARGETS, Mapping, Rule, literal, quote, target_sql
 from enfold.land.readers import ROW, Source
@@ -41,18 +41,19 @@ def stage(source: Source, mapping: Mapping, study_id: str, system: str | None) -
         ConflictError: two rows of the file have one natural key and different content.
     """
     absent = set(mapping.columns) - set(source.rows.column_names)
-    missing = sorted(absent - set(mapping.optional))
+    missing = [] if mapping.source else sorted(absent - set(mapping.optional))
     if missing:
         msg = f"{source.name}: no column {', '.join(missing)}, which mapping {mapping.name} needs"
         raise UsageError(msg, remedy="Export the file with these columns, or extend the mapping.")
-    ignored = _account_for_columns(source, mapping)
     rows = source.rows
     for column in sorted(absent):
         rows = rows.append_column(column, pa.nulls(rows.num_rows, pa.string()))
     con = engine.connect(threads=engine.cores())
     con.register("source", rows)
-    staged = Staged(source, mapping, study_id, ignored_columns=ignored)
+    staged = Staged(source, mapping, study_id)
     _classify(con, staged)
+    account.columns(con, staged)
+    account.values(con, staged)
     for place, rule in enumerate(mapping.rules):
         _stage_rule(con, staged, rule, f"rule{place}", study_id, system)
     bad = sorted({r["source_row"] for r in staged.refused})
@@ -63,23 +64,10 @@ def stage(source: Source, mapping: Mapping, study_id: str, system: str | None) -
         rows = _typed(con, rule, f"rule{place}", source)
         parts.setdefault(rule.emits, []).append(rows)
     staged.events = {t: pa.concat_tables(p) for t, p in parts.items()}
-    staged.mapped_rows -= len(bad)
+    (gone,) = engine.one_row(con, f"SELECT count(*) FROM fate SEMI JOIN bad USING ({ROW}) WHERE mapped")
+    staged.mapped_rows -= gone
     _refuse_ambiguous_keys(con, staged)
     return staged
-
-
-def _account_for_columns(source: Source, mapping: Mapping) -> dict[str, list[str]]:
-    """Return the columns that the mapping leaves out, by rule; one that it does not name refuses the file."""
-    left = [c for c in source.rows.column_names if c not in {*mapping.columns, ROW}]
-    ignored = {n: [c for c in left if c in columns] for n, columns in mapping.ignore_columns}
-    if mapping.native:
-        return {}
-    unnamed = [c for c in left if not any(c in columns for columns in ignored.values())]
-    if unnamed:
-        msg = f"{source.name}: mapping {mapping.name} neither uses nor ignores the column {', '.join(unnamed)}"
-        remedy = "Nothing was landed. Extend the mapping with a field, or name the column in an [[ignore_columns]]."
-        raise UsageError(msg, remedy=remedy)
-    return {n: columns for n, columns in ignored.items() if columns}
 
 
 def _refused_ids(con: duckdb.DuckDBPyConnection, staged: Staged, rules: int) -> None:
@@ -135,7 +123,9 @@ def _stage_rule(
     if system:
         fields.setdefault("source_system", {"constant": system})
     targets = [*ENVELOPE_TARGETS, *schema.events()[rule.emits].names]
-    columns = [f"CAST({target_sql(fields[t]) if t in fields else 'NULL'} AS VARCHAR) AS {quote(t)}" for t in targets]
+    missing = staged.mapping.missing
+    filled = {t: target_sql(fields[t], missing) if t in fields else "NULL" for t in targets}
+    columns = [f"CAST({sql} AS VARCHAR) AS {quote(t)}" for t, sql in filled.items()]
     key = [*rule.key] or ["NULL"]
     occasion = "occasion_id"
     if rule.emits == "assessment":  # a correction inherits the occasion of what it corrects
@@ -153,7 +143,7 @@ def _stage_rule(
             SELECT {", ".join(columns)},
                    '1' AS schema_version, {ROW}, {_key_sql(key)} AS natural_key,
                    {_key_sql(rule.occasion_key) if rule.occasion_key else "NULL"} AS occasion_natural
-            FROM source SEMI JOIN (SELECT {ROW} FROM fate WHERE mapped) USING ({ROW})
+            FROM {rule.rows_sql()} SEMI JOIN (SELECT {ROW} FROM fate WHERE mapped) USING ({ROW})
             WHERE {rule.when.sql()})
     """)
     (staged.by_rule[rule.name],) = engine.one_row(con, f"SELECT count(*) FROM {name}")

@@ -1,0 +1,87 @@
+"""Nothing is dropped in silence: every column is read or left out by name; of a source of many forms, every value."""
+
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from enfold.errors import UsageError
+from enfold.land.mapping import quote
+from enfold.land.readers import ROW
+from enfold.ledger import engine
+
+if TYPE_CHECKING:
+    from enfold.land.stage import Staged
+
+IGNORED_ROWS = "only_in_rows_left_out"
+
+
+def columns(con: duckdb.DuckDBPyConnection, staged: "Staged") -> None:
+    """Note the columns that the mapping leaves out, by rule.
+
+    Under a `[source]`, a column that only ignored rows fill is left out with them.
+
+    Raises:
+        UsageError: the mapping does not name a column.
+    """
+    source, mapping = staged.source, staged.mapping
+    if mapping.native:
+        return
+    fates = {c: mapping.leaves_out(c) for c in source.rows.column_names if c not in {*mapping.columns, ROW}}
+    unnamed = [c for c, rule in fates.items() if rule is None]
+    if unnamed and mapping.source:
+        filled = _some(con, {c: f"{quote(c)} IS NOT NULL AND {_fate('mapped OR ignored IS NULL')}" for c in unnamed})
+        fates |= {c: IGNORED_ROWS for c in unnamed if c not in filled}
+        unnamed = filled
+    if unnamed:
+        shown = ", ".join(unnamed[:20]) + (f" and {len(unnamed) - 20:,} more" if len(unnamed) > 20 else "")
+        msg = f"{source.name}: mapping {mapping.name} neither uses nor ignores the column {shown}"
+        remedy = "Nothing was landed. Extend the mapping with a field, or name the column in an [[ignore_columns]]."
+        raise UsageError(msg, remedy=remedy)
+    for column, rule in fates.items():
+        staged.ignored_columns.setdefault(str(rule), []).append(column)
+
+
+def values(con: duckdb.DuckDBPyConnection, staged: "Staged") -> None:
+    """Refuse what the reader found wrong with single rows, and rows with a value that no rule reads.
+
+    The latter under a `[source]` only, where a row may have any of many forms: there a column may be read in some
+    rows and forgotten in others. A column that decides between rules was read wherever it stands.
+    """
+    source, mapping = staged.source, staged.mapping
+    ignored = {r for (r,) in con.execute(f"SELECT {ROW} FROM fate WHERE NOT mapped AND ignored IS NOT NULL").fetchall()}
+    staged.refused += [f for f in source.faults if f["source_row"] not in ignored]
+    if not mapping.source:
+        return
+    conditions = [*(r.when for r in mapping.rules), *(c for _, c in mapping.ignore)]
+    decides = source.identity.union(*(c.deciding for c in conditions))
+    unread = {}
+    for column in mapping.columns:
+        readers = [r.when.sql() for r in mapping.rules if column in r.columns]
+        if column in source.rows.column_names and column not in decides and "true" not in readers:
+            value = f"nullif({quote(column)}, '0')" if column in source.unticked else quote(column)
+            read = " OR ".join(f"({r})" for r in readers) or "false"
+            unread[column] = f"{value} IS NOT NULL AND NOT ({read}) AND {_fate('mapped')}"
+    for column in _some(con, unread):
+        for (row,) in con.execute(f"SELECT {ROW} FROM source WHERE {unread[column]} ORDER BY {ROW}").fetchall():
+            staged.refused.append(
+                {
+                    "source_row": row,
+                    "column_name": column,
+                    "code": "unread_value",
+                    "reason": f"no rule of mapping {mapping.name} that takes this row reads this column",
+                    "remedy": "Extend a rule, or leave the column or the row out by name.",
+                }
+            )
+
+
+def _some(con: duckdb.DuckDBPyConnection, conditions: dict[str, str]) -> list[str]:
+    """Return the names whose condition holds for at least one row."""
+    if not conditions:
+        return []
+    asked = ", ".join(f"coalesce(bool_or({c}), false)" for c in conditions.values())
+    found = engine.one_row(con, f"SELECT {asked} FROM source")
+    return [name for name, holds in zip(conditions, found, strict=True) if holds]
+
+
+def _fate(what: str) -> str:
+    return f"{ROW} IN (SELECT {ROW} FROM fate WHERE {what})"
