@@ -46,6 +46,15 @@ FAULTS = [
     ('part = "number"', "digits = 40", "field `value_number`: `digits` is not a whole number from 1 to 17"),
     ('part = "number"', "codes = {}", "field `value_number`: `codes` is not a table of texts"),
     ('part = "number"', 'cods = { A = "B" }', "is neither a column nor one of the tables"),
+    ('part = "number"', 'part = "number", codes = { A = "B" }', "`codes` goes with no other `part` than missing"),
+    ('key = ["SUBJ", "DATE"]', 'key = ["SUBJ"]\nabsent = "A"', "rule `pga`: `absent` is not a list of texts"),
+    ('key = ["SUBJ", "DATE"]', 'key = ["SUBJ"]\neach = ["A"]', "rule `pga`: `each` is not a table of items by column"),
+    ('key = ["SUBJ", "DATE"]', 'key = ["SUBJ"]\neach = { A = "X", B = "X" }', "`each` names an item twice"),
+    ('key = ["SUBJ", "DATE"]', 'key = ["SUBJ", "*item"]', r"reads `\*item` or `\*value` without `each`"),
+    ('about = "x"', 'about = "x"\n[source]\nformat = "excel"', r"\[source\]: `format` is not known"),
+    ('about = "x"', 'about = "x"\n[source]\nformat = "meds"\nid = "x"', r"\[source\]: unknown key id"),
+    ('about = "x"', 'about = "x"\n[source]\nformat = "odm"\nrecords = [1]', "`records` holds something else than texts"),
+    ('about = "x"', 'about = "x"\n[source]\nformat = "odm"\noffset = "CET"', r"`offset` is not like \+01:00"),
     ('columns = ["NOTE"]', "", r"\[\[ignore_columns\]\] `spare`: `columns` is not a list of texts"),
     ("[[ignore_columns]]", "[ignore_columns]", r"`ignore_columns`: is not written as \[\[ignore_columns\]\]"),
 ]  # fmt: skip
@@ -126,3 +135,16 @@ def test_a_double_to_so_many_digits(double: str | None, digits: int, decimal: st
     assert duckdb.connect().execute(f"SELECT {sql} FROM (SELECT CAST(? AS VARCHAR) AS R)", [double]).fetchone() == (
         decimal,
     )
+
+
+def test_each_column_with_a_value_gives_an_event_and_every_row_is_counted() -> None:
+    text = GOOD.replace('key = ["SUBJ", "DATE"]', 'key = ["DATE", "*item"]\neach = { A = "PGA_0_3", B = "PGA_0_10" }')
+    text = text.replace('{ constant = "PGA_0_3" }', '"*item"').replace('column = "VALUE"', 'column = "*value"')
+    text = text.replace('columns = ["NOTE"]', 'columns = ["N*E"]')
+    rows = pa.table({"SUBJ": ["01", "02", "03"], "DATE": ["2026-01-01"] * 3, "A": ["0.5", None, None],
+                     "B": ["2", "1.5", None], "NOTE": [None, None, "x"], "NOSE": ["x"] * 3})  # fmt: skip
+    found = stage(readers.from_arrow(rows, "x"), mapping.parse(text, "mine"), "S", None)
+    events = found.events["assessment"].select(["subject_id", "item"]).to_pylist()
+    assert sorted(tuple(e.values()) for e in events) == [("01", "PGA_0_10"), ("01", "PGA_0_3"), ("02", "PGA_0_10")]
+    assert found.ignored_columns == {"spare": ["NOTE", "NOSE"]}
+    assert (found.mapped_rows, [(r["source_row"], r["code"]) for r in found.refused]) == (2, [(3, "unmapped")])

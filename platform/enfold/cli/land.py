@@ -17,6 +17,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                         " name is an event type and its columns are enfold's")  # fmt: skip
     parser.add_argument("--supp", type=Path, action="append", default=[], metavar="FILE", help="supplemental"
                         " qualifiers (SDTM SUPP--), joined to the rows of the one file that is landed")  # fmt: skip
+    parser.add_argument("--dictionary", type=Path, metavar="FILE", help="data dictionary of the REDCap project whose"
+                        " export is landed")  # fmt: skip
     parser.add_argument("--type", dest="event_type", help="event type of a file in enfold's columns")
     parser.add_argument("--source", help="name of the source system")
     parser.add_argument("--author", default=author(), help="who lands it")
@@ -34,7 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Land each file as one commit; print the reconciliation."""
     from enfold import study
-    from enfold.land import limits, mapping, preview, readers, supplement
+    from enfold.land import limits, mapping, preview, readers, sources, supplement
     from enfold.land.landing import first_refusal, land_staged, summary
     from enfold.land.protocol import land_study
     from enfold.land.stage import stage
@@ -63,13 +65,12 @@ def execute(args: argparse.Namespace) -> int:
             continue
         ledger = Ledger(args.study / "ledger")
         study_id = study.parse(ledger.study_text()).id
-        source = readers.read(path)
+        chosen = mapping.load(args.mapping) if args.mapping else None
+        source = sources.read(path, chosen, args.dictionary)
         for more in args.supp:
             source = supplement.join(source, readers.read(more))
         say(f"{path.name}: {source.rows.num_rows} rows read")
-        if args.mapping:
-            chosen = mapping.load(args.mapping)
-        else:
+        if chosen is None:
             chosen = mapping.native(
                 _event_type(args.event_type or path.name.removesuffix(".gz").rpartition(".")[0]),
                 source.rows.column_names,

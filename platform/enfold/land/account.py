@@ -1,6 +1,7 @@
 """Nothing is dropped in silence: every column is read or left out by name; of a source of many forms, every value."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
 
@@ -12,6 +13,16 @@ from enfold.ledger import engine
 if TYPE_CHECKING:
     from enfold.land.stage import Staged
 
+Key = TypeVar("Key", bound=Hashable)
+UNTICKED = "___"  # in the name of a REDCap checkbox
+IDENTITY = {  # columns that say which row it is, by format of the source
+    "redcap": {"redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance"},
+    "odm": {"StudyOID", "MetaDataVersionOID", "SubjectKey", "StudyEventOID", "StudyEventRepeatKey", "FormOID",
+            "FormRepeatKey", "ItemGroupOID", "ItemGroupRepeatKey", "ItemOID"},
+    "fhir-r4": {"resourceType", "id", "component"},
+    "fhir-r5": {"resourceType", "id", "component"},
+    "meds": set[str](),
+}  # fmt: skip
 IGNORED_ROWS = "only_in_rows_left_out"
 
 
@@ -29,7 +40,7 @@ def columns(con: duckdb.DuckDBPyConnection, staged: "Staged") -> None:
     fates = {c: mapping.leaves_out(c) for c in source.rows.column_names if c not in {*mapping.columns, ROW}}
     unnamed = [c for c, rule in fates.items() if rule is None]
     if unnamed and mapping.source:
-        filled = _some(con, {c: f"{quote(c)} IS NOT NULL AND {_fate('mapped OR ignored IS NULL')}" for c in unnamed})
+        filled = some(con, {c: f"{quote(c)} IS NOT NULL AND {_fate('mapped OR ignored IS NULL')}" for c in unnamed})
         fates |= {c: IGNORED_ROWS for c in unnamed if c not in filled}
         unnamed = filled
     if unnamed:
@@ -53,15 +64,16 @@ def values(con: duckdb.DuckDBPyConnection, staged: "Staged") -> None:
     if not mapping.source:
         return
     conditions = [*(r.when for r in mapping.rules), *(c for _, c in mapping.ignore)]
-    decides = source.identity.union(*(c.deciding for c in conditions))
+    decides = set().union(IDENTITY[mapping.source["format"]], *(c.deciding for c in conditions))
     unread = {}
     for column in mapping.columns:
         readers = [r.when.sql() for r in mapping.rules if column in r.columns]
         if column in source.rows.column_names and column not in decides and "true" not in readers:
-            value = f"nullif({quote(column)}, '0')" if column in source.unticked else quote(column)
+            # a box that nobody ticked is exported as 0, on forms that nobody opened too
+            value = f"nullif({quote(column)}, '0')" if UNTICKED in column else quote(column)
             read = " OR ".join(f"({r})" for r in readers) or "false"
             unread[column] = f"{value} IS NOT NULL AND NOT ({read}) AND {_fate('mapped')}"
-    for column in _some(con, unread):
+    for column in some(con, unread):
         for (row,) in con.execute(f"SELECT {ROW} FROM source WHERE {unread[column]} ORDER BY {ROW}").fetchall():
             staged.refused.append(
                 {
@@ -74,13 +86,13 @@ def values(con: duckdb.DuckDBPyConnection, staged: "Staged") -> None:
             )
 
 
-def _some(con: duckdb.DuckDBPyConnection, conditions: dict[str, str]) -> list[str]:
-    """Return the names whose condition holds for at least one row."""
+def some(con: duckdb.DuckDBPyConnection, conditions: Mapping[Key, str], table: str = "source") -> list[Key]:
+    """Return the keys whose condition holds for at least one row of the table."""
     if not conditions:
         return []
     asked = ", ".join(f"coalesce(bool_or({c}), false)" for c in conditions.values())
-    found = engine.one_row(con, f"SELECT {asked} FROM source")
-    return [name for name, holds in zip(conditions, found, strict=True) if holds]
+    found = engine.one_row(con, f"SELECT {asked} FROM {table}")
+    return [key for key, holds in zip(conditions, found, strict=True) if holds]
 
 
 def _fate(what: str) -> str:

@@ -135,6 +135,11 @@ class Mapping:
         """The codes that stand in place of a value."""
         return tuple(self.source.get("missing", ()))
 
+    @property
+    def sparse(self) -> bool:
+        """Whether a column is there only if some row of the file has a value for it."""
+        return bool(self.source) and self.source["format"] != "redcap"
+
     def leaves_out(self, column: str) -> str | None:
         """Return the rule that leaves a column out; None if none does."""
         for name, patterns in self.ignore_columns:

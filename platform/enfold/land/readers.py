@@ -33,8 +33,6 @@ class Source:
     digest: str
     rows: pa.Table  # every column string, plus `source_row` (1 = first data row)
     joined: tuple[tuple[str, str, int], ...] = ()  # files that the rows were made with: name, digest, rows
-    identity: frozenset[str] = frozenset()  # columns that say which row it is, not what it says
-    unticked: frozenset[str] = frozenset()  # columns whose 0 says nothing: a box that nobody ticked
     faults: tuple[dict[str, Any], ...] = ()  # what the reader found wrong with single rows: refusals
 
 
@@ -49,11 +47,11 @@ def read(path: Path) -> Source:
     if form is None:
         msg = f"{name}: `{path.suffix}` is not a format that enfold lands"
         raise UsageError(msg, remedy=f"Land {', '.join(FORMATS)}. Nothing of the file was read.")
-    data = _octets(path, name)
+    data = octets(path, name)
     try:
         parse = PARSERS.get(form)
         table = parse(data, name) if parse else from_csv.read(data, name, packed=form == ".csv.gz")
-        return Source(name, sha256(data), _as_text(table))
+        return Source(name, sha256(data), as_text(table))
     except (MemoryError, duckdb.OutOfMemoryException):
         msg = f"{name}: reading it takes more memory than there is"
         raise UsageError(msg, remedy=limits.SPLIT) from None
@@ -75,12 +73,12 @@ def from_arrow(rows: Any, name: str) -> Source:
     sink = io.BytesIO()
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
-    text = _as_text(table)
+    text = as_text(table)
     limits.fields(name, text)
     return Source(name, sha256(sink.getvalue()), text)
 
 
-def _octets(path: Path, name: str) -> bytes:
+def octets(path: Path, name: str) -> bytes:
     """Return the bytes of a regular file; a pipe or a device might never end."""
     try:
         found = path.stat()
@@ -103,7 +101,7 @@ def _octets(path: Path, name: str) -> bytes:
     return data
 
 
-def _as_text(table: pa.Table) -> pa.Table:
+def as_text(table: pa.Table) -> pa.Table:
     """Return every column as text, trimmed of blanks, empty text as null, and number the rows."""
     rows = pa.arange(1, table.num_rows + 1)
     other = [f.name for f in table.schema if not _is_text(f.type)]

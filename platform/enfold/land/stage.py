@@ -41,7 +41,7 @@ def stage(source: Source, mapping: Mapping, study_id: str, system: str | None) -
         ConflictError: two rows of the file have one natural key and different content.
     """
     absent = set(mapping.columns) - set(source.rows.column_names)
-    missing = [] if mapping.source else sorted(absent - set(mapping.optional))
+    missing = [] if mapping.sparse else sorted(absent - set(mapping.optional))
     if missing:
         msg = f"{source.name}: no column {', '.join(missing)}, which mapping {mapping.name} needs"
         raise UsageError(msg, remedy="Export the file with these columns, or extend the mapping.")

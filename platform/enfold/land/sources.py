@@ -1,0 +1,33 @@
+"""Read a file as its mapping says: by `[source]`, else by the ending of its name."""
+
+from pathlib import Path
+
+from enfold.errors import UsageError
+from enfold.land import readers
+from enfold.land.mapping import Mapping
+from enfold.land.readers import Source
+
+
+def read(path: Path, mapping: Mapping | None = None, dictionary: Path | None = None) -> Source:
+    """Return the rows of a file, or of a folder where the format is one.
+
+    Args:
+        path: the file.
+        mapping: what it will be landed with.
+        dictionary: a REDCap project's data dictionary.
+
+    Raises:
+        UsageError: not readable as what the mapping says it is.
+    """
+    form = mapping.source.get("format") if mapping else None
+    if dictionary and form != "redcap":
+        msg = "a data dictionary goes with a mapping whose [source] has the format redcap"
+        raise UsageError(msg, remedy="Leave --dictionary out, or choose such a mapping.")
+    match form:
+        case "redcap":
+            from enfold.land import from_redcap
+
+            assert mapping
+            return from_redcap.read(path, mapping, dictionary)
+        case _:
+            return readers.read(path)
