@@ -7,7 +7,20 @@ from typing import Any
 
 from enfold.ledger import storage
 
-NAMES = ("open", "read", "write", "pwrite", "fsync", "link", "rename", "unlink", "mkdir", "ftruncate", "listdir")
+NAMES = (
+    "open",
+    "read",
+    "pread",
+    "write",
+    "pwrite",
+    "fsync",
+    "link",
+    "rename",
+    "unlink",
+    "mkdir",
+    "ftruncate",
+    "listdir",
+)
 
 
 class Calls:

@@ -39,7 +39,7 @@ def test_what_was_appended_is_read_and_verifies(ledger: Ledger) -> None:
 
 
 def test_slots_partition_the_rows(ledger: Ledger) -> None:
-    parts = [ledger.read("visit", slots=(s, s + 128)).num_rows for s in range(0, 1024, 128)]
+    parts = [ledger.read("visit", slots=[(s, s + 128)]).num_rows for s in range(0, 1024, 128)]
     assert sum(parts) == 4
 
 

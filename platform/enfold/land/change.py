@@ -172,7 +172,7 @@ def _facts(ledger: Ledger, study_id: str, subject_id: str) -> duckdb.DuckDBPyCon
     con = engine.connect()
     place = slot(study_id, subject_id)
     for event_type in schema.events():
-        rows = ledger.read(event_type, slots=(place, place + 1))
+        rows = ledger.read(event_type, slots=[(place, place + 1)])
         con.register(f"ev_{event_type}", rows.filter(pc.equal(rows.column("subject_id"), subject_id)))
     standing_facts(con)
     return con

@@ -15,10 +15,11 @@ import pyarrow.compute as pc
 
 from enfold import schema
 from enfold.errors import BusyError, DeniedError, IntegrityError, UsageError
-from enfold.ledger import batch, canonical, commits, engine, ids, merkle, placement, segments, storage, upcast
+from enfold.ledger import batch, canonical, commits, engine, ids, merkle, placement, reading, segments, storage, upcast
 from enfold.ledger.chain import Chain
 from enfold.ledger.commits import Commit, Segment
 from enfold.ledger.placement import Generation
+from enfold.ledger.reading import Slots
 from enfold.shipped import shipped
 
 ATTEMPTS = 50
@@ -103,19 +104,18 @@ class Ledger:
         """Return the segments of the commits after a position, as those commits placed them."""
         return [s for c in self.commits.stored[max(position, self.generation.upto) :] for s in c.segments]
 
-    def read(
-        self,
-        event_type: str,
-        *,
-        upto: int | None = None,
-        after: int = 0,
-        slots: tuple[int, int] | None = None,
-    ) -> pa.Table:
-        """Return the events of one type up to a position, each file verified before it is opened.
+    def read(self, event_type: str, *, upto: int | None = None, after: int = 0, slots: Slots | None = None) -> pa.Table:
+        """Return the events of one type up to a position, only from octets that were verified.
 
         Shape: envelope, body, `slot`, `position`, `salt`, and `content`: the content digest of rows
         that were landed in an older shape, else null. One row per landed event version.
         """
+        return self.read_counting(event_type, upto=upto, after=after, slots=slots)[0]
+
+    def read_counting(
+        self, event_type: str, *, upto: int | None = None, after: int = 0, slots: Slots | None = None
+    ) -> tuple[pa.Table, int]:
+        """Return the same, and how many rows had to be read to find them."""
         upto = self.position if upto is None else upto
         while True:
             try:
@@ -126,26 +126,20 @@ class Ledger:
                     raise
                 self._forget(newest)  # rows moved while we read; where they are now is known
 
-    def _read(self, event_type: str, upto: int, after: int, slots: tuple[int, int] | None) -> pa.Table:
-        shape = _with_content(segments.stored_schema(event_type))
-        parts = [shape.empty_table()]
-        if after >= upto:
-            return parts[0]
+    def _read(self, event_type: str, upto: int, after: int, slots: Slots | None) -> tuple[pa.Table, int]:
+        parts = [_with_content(segments.stored_schema(event_type)).empty_table()]
         found = self.placed_after(after) if after and after >= self.generation.upto else self.segments
+        count = 0
         for s in found:
-            if s.event_type != event_type or s.first_position > upto or s.last_position <= after:
+            if s.event_type != event_type or not reading.holds(s, slots, after, upto):
                 continue
-            if slots and (s.slot_until <= slots[0] or s.slot_from >= slots[1]):
-                continue
-            data = storage.read_verified(self.path / s.path, s.sha256, s.blocks)
-            rows = self._current(segments.decode(data, slots), s)
-            if s.last_position > upto or s.first_position <= after:
-                place = rows.column("position")
-                rows = rows.filter(pc.and_(pc.less_equal(place, upto), pc.greater(place, after)))
+            rows, read = reading.read(self.path, s, slots, after, upto)
+            count += read
+            rows = self._current(rows, s)
             if self.hidden:
                 rows = rows.filter(pc.invert(pc.is_in(rows.column("event_id"), pa.array(sorted(self.hidden)))))
             parts.append(rows)
-        return pa.concat_tables(parts)
+        return pa.concat_tables(parts), count
 
     def _current(self, rows: pa.Table, s: Segment) -> pa.Table:
         """Return the rows of a segment in today's shape, with the content digest of the landed one."""

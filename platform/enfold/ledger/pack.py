@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from enfold.ledger import placement, redact, segments, storage
+from enfold.ledger import placement, reading, redact, segments, storage
 from enfold.ledger.canonical import SLOTS
 from enfold.ledger.commits import Segment
 from enfold.ledger.ledger import Ledger
@@ -61,7 +61,7 @@ def _sorted(path: Path, parts: list[Segment]) -> Iterator[pa.Table]:
     bounds = [SLOTS * n // bands for n in range(bands + 1)]
     for begin, end in pairwise(bounds):
         found = [
-            segments.decode(storage.read_verified(path / s.path, s.sha256, s.blocks), (begin, end))
+            reading.read(path, s, [(begin, end)], 0, s.last_position)[0]
             for s in parts
             if s.slot_from < end and s.slot_until > begin
         ]

@@ -95,15 +95,45 @@ def read_verified(path: Path, digest: str, blocks: tuple[str, ...] = ()) -> byte
     try:
         data = read(path)
     except FileNotFoundError:
-        msg = f"{path.name}: the file is missing"
-        raise IntegrityError(msg, remedy="Restore it from a backup of the ledger.") from None
+        raise _missing(path) from None
     if sha256(data) != digest:
-        msg = f"{path.name}: its SHA-256 is not the one recorded; damaged or altered {_where(data, blocks)}"
-        raise IntegrityError(msg, remedy="Restore it from a backup of the ledger.")
+        raise _damaged(path, _where(data, blocks))
     return data
 
 
 BLOCK = 1 << 16
+
+
+def read_blocks(path: Path, blocks: tuple[str, ...], first: int, last: int) -> bytes:
+    """Return the octets of the blocks `first` to `last` of a file, each block verified; nothing else is read.
+
+    Args:
+        path: the file.
+        blocks: digests of all its blocks.
+        first: number of the first block wanted.
+        last: number of the last; the file's last block also shows whether the file ends where it should.
+
+    Raises:
+        IntegrityError: the file is missing, or a block differs; says between which octets.
+    """
+    with _said(path):
+        try:
+            fd = _again(os.open, path, os.O_RDONLY)
+        except FileNotFoundError:
+            raise _missing(path) from None
+        try:
+            begin, parts = first * BLOCK, []
+            end = (last + 1) * BLOCK + (last + 1 == len(blocks))  # one octet more than there should be
+            while begin < end and (part := _again(os.pread, fd, end - begin, begin)):
+                parts.append(part)
+                begin += len(part)
+        finally:
+            os.close(fd)
+    data = b"".join(parts)
+    if block_digests(data) != blocks[first : last + 1]:
+        where = _where(data, blocks[first : last + 1], first * BLOCK)
+        raise _damaged(path, where)
+    return data
 
 
 def block_digests(data: bytes) -> tuple[str, ...]:
@@ -279,9 +309,18 @@ def _said(path: Path) -> Iterator[None]:
         raise StorageError(msg, remedy=remedy) from None
 
 
-def _where(data: bytes, blocks: tuple[str, ...]) -> str:
+def _missing(path: Path) -> IntegrityError:
+    return IntegrityError(f"{path.name}: the file is missing", remedy="Restore it from a backup of the ledger.")
+
+
+def _damaged(path: Path, where: str) -> IntegrityError:
+    msg = f"{path.name}: its SHA-256 is not the one recorded; damaged or altered {where}"
+    return IntegrityError(msg, remedy="Restore it from a backup of the ledger.")
+
+
+def _where(data: bytes, blocks: tuple[str, ...], offset: int = 0) -> str:
     found = block_digests(data)
     for n, (was, now) in enumerate(zip(blocks, found, strict=False)):
         if was != now:
-            return f"between octets {n * BLOCK} and {min((n + 1) * BLOCK, len(data))}"
-    return f"at or before octet {len(data)}"
+            return f"between octets {offset + n * BLOCK} and {offset + min((n + 1) * BLOCK, len(data))}"
+    return f"at or before octet {offset + len(data)}"

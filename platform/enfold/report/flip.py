@@ -42,7 +42,7 @@ class Patient:
         own = slot(self.study.id, subject)
         self.events = {
             t: rows.filter(pa.compute.equal(rows.column("subject_id"), subject))
-            for t, rows in read_events(ledger, self.cut, (own, own + 1)).items()
+            for t, rows in read_events(ledger, self.cut, [(own, own + 1)]).items()
         }
         self.tasks = self._tasks()
         self.by_id = {r["event_id"]: (t, r) for t, rows in self.events.items() for r in rows.to_pylist()}

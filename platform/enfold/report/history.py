@@ -28,7 +28,7 @@ def history(
     place = slot(study.parse(ledger.study_text()).id, subject_id)
     events: list[dict[str, Any]] = []
     for event_type in schema.events():
-        rows = ledger.read(event_type, slots=(place, place + 1))
+        rows = ledger.read(event_type, slots=[(place, place + 1)])
         rows = rows.filter(pc.equal(rows.column("subject_id"), subject_id))
         events += [{**r, "event_type": event_type} for r in rows.to_pylist()]
     events.sort(key=lambda e: (e["position"], e["source_row"] or 0, e["event_id"]))

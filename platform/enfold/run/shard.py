@@ -23,6 +23,7 @@ from enfold.fold.cut import Cut
 from enfold.fold.fold import fold, no_queries
 from enfold.ledger import storage
 from enfold.ledger.ledger import Ledger
+from enfold.ledger.reading import Slots
 from enfold.run import poison
 from enfold.run.digest import slot_digests
 from enfold.run.plan import Shard
@@ -84,7 +85,7 @@ def _work(job: Job, shard: Shard, clock: Clock, events: dict[str, pa.Table]) -> 
     with clock.at("open"):
         ledger, parsed, tasks = _prepared(job)
     with clock.at("read"):
-        events |= read_events(ledger, job.cut, (shard.slot_from, shard.slot_until))
+        events |= read_events(ledger, job.cut, [(shard.slot_from, shard.slot_until)])
     with clock.at("fold"):
         state = fold(events, parsed, job.cut, _doubts(job))
     with clock.at("evaluate"):
@@ -130,7 +131,7 @@ def peak_memory() -> int:
     return most if sys.platform == "darwin" else most * 1024
 
 
-def read_events(ledger: Ledger, cut: Cut, slots: tuple[int, int] | None = None) -> dict[str, pa.Table]:
+def read_events(ledger: Ledger, cut: Cut, slots: Slots | None = None) -> dict[str, pa.Table]:
     """Return the events that a cut sees by position and recorded time, files verified."""
     return {t: _recorded(ledger.read(t, upto=cut.position, slots=slots), ledger, cut) for t in schema.events()}
 
