@@ -7,15 +7,23 @@ import pytest
 
 import enfold as package
 from enfold import schema
+from enfold.cli.main import main as enfold
 from enfold.errors import UsageError
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "queries.md").read_text("utf-8")
-QUERIES = re.findall(r"```sql\n(.*?)```", PAGE, re.S)
+QUERIES = re.findall(r"^## (.*?)\n.*?```sql\n(.*?)```\n\n```text\n(.*?)```", PAGE, re.S | re.M)
 
 
-@pytest.mark.parametrize("query", QUERIES, ids=["responders", "reasons", "source rows"])
-def test_documented_queries_have_answers(demo: Path, query: str) -> None:
-    assert package.open(str(demo)).sql(query).fetchall()
+def test_there_are_twelve_documented_queries() -> None:
+    assert len(QUERIES) == PAGE.count("```sql") == 12
+
+
+@pytest.mark.parametrize(("title", "query", "printed"), QUERIES, ids=[q[0] for q in QUERIES])
+def test_documented_queries_print_what_the_page_prints(
+    demo: Path, title: str, query: str, printed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert enfold(["sql", str(demo), query, "--format", "csv"]) == 0
+    assert capsys.readouterr().out == printed, title
 
 
 def test_every_table_of_the_schemas_is_served_with_its_columns(demo: Path) -> None:
