@@ -2,12 +2,18 @@
 
 A closed vocabulary of field kinds maps to Arrow here and nowhere else. `number` is an exact
 decimal with 9 places; no clinical value is ever a binary float.
+
+What a study's plugins add is in force within `using(added)`; docs/decisions/0012-added-definitions.md says why.
 """
 
+import contextlib
+import json
 import tomllib
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources.abc import Traversable
 from typing import Any, cast
 
@@ -144,6 +150,17 @@ def table_from(doc: dict[str, Any], where: str) -> Table:
     )
 
 
+def to_toml(table: Table) -> str:
+    """Return a table as a schema file says it."""
+    text = {True: "true", False: "false"}
+    out = [f"{k} = {json.dumps(v)}" for k, v in (("name", table.name), ("class", table.class_), ("about", table.about))]
+    out += [f"version = {table.version}", f"key = {json.dumps(list(table.key))}"]
+    for f in table.fields:
+        out += [f"[fields.{f.name}]", f"kind = {json.dumps(f.kind)}", f"optional = {text[f.optional]}"]
+        out += [f"about = {json.dumps(f.about)}"]
+    return "\n".join(out) + "\n"
+
+
 def instrument_from(doc: dict[str, Any]) -> Instrument:
     """Build an instrument from a parsed TOML document."""
     items = tuple(
@@ -190,6 +207,46 @@ def _documents(folder: str) -> list[tuple[str, dict[str, Any]]]:
     return [(f"schemas/{folder}/{p.name}", tomllib.loads(p.read_text("utf-8"))) for p in paths]
 
 
+@dataclass(frozen=True)
+class Added:
+    """What plugins add to the schemas that ship with enfold, as the files that say it.
+
+    `files` holds sorted pairs of name and text: `events/NAME.toml`, `instruments/NAME.toml`,
+    `expectations/PLUGIN/EVENT_TYPE.json`, `mappings/PLUGIN/NAME.toml`, and `plugins.json`: by plugin its version,
+    its SHA-256 and the names of its files. The ledger stores them.
+    """
+
+    files: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def owners(self) -> dict[str, dict[str, Any]]:
+        """Version, SHA-256 and file names by plugin."""
+        return dict(json.loads(dict(self.files).get("plugins.json", "{}")))
+
+    def within(self, folder: str) -> dict[str, str]:
+        """Return the texts below `folder`, by file name without it."""
+        return {n.removeprefix(f"{folder}/"): t for n, t in self.files if n.startswith(f"{folder}/")}
+
+
+NOTHING = Added()
+_IN_FORCE: ContextVar[Added] = ContextVar("added", default=NOTHING)
+
+
+def added() -> Added:
+    """Return what plugins add, as it is in force here."""
+    return _IN_FORCE.get()
+
+
+@contextlib.contextmanager
+def using(more: Added) -> Iterator[None]:
+    """Put what plugins add in force: in this thread, until the end of the block, instead of what was before."""
+    token = _IN_FORCE.set(more)
+    try:
+        yield
+    finally:
+        _IN_FORCE.reset(token)
+
+
 @cache
 def envelope() -> Table:
     """Return the envelope that every event carries."""
@@ -197,35 +254,87 @@ def envelope() -> Table:
     return table_from(tomllib.loads(path.read_text("utf-8")), "schemas/envelope.toml")
 
 
-def _tables(folder: str) -> dict[str, Table]:
+@cache
+def shipped_tables(folder: str) -> dict[str, Table]:
+    """Return the tables of one folder of `schemas/` that ship with enfold: `events`, `state` or `results`."""
     return {t.name: t for t in (table_from(doc, where) for where, doc in _documents(folder))}
 
 
-@cache
 def events() -> dict[str, Table]:
-    """Return the body schema of every event type, by name."""
-    return _tables("events")
+    """Return the body schema of every event type, by name; those that plugins add come last."""
+    return _events(added())
 
 
-@cache
+@lru_cache(maxsize=16)
+def _events(more: Added) -> dict[str, Table]:
+    return {**shipped_tables("events"), **added_events(more)}
+
+
+@lru_cache(maxsize=16)
+def added_events(more: Added) -> dict[str, Table]:
+    """Return the event types that plugins add, by name."""
+    tables = (table_from(tomllib.loads(text), name) for name, text in more.within("events").items())
+    return {t.name: t for t in tables}
+
+
 def state() -> dict[str, Table]:
-    """Return every state table, by name."""
-    return _tables("state")
+    """Return every state table, by name; each event type that a plugin adds has one of its own."""
+    return _state(added())
 
 
-@cache
+@lru_cache(maxsize=16)
+def _state(more: Added) -> dict[str, Table]:
+    return {**shipped_tables("state"), **{n: facts_of(t) for n, t in added_events(more).items()}}
+
+
+FACT = (
+    Field("study_id", "id", "Study."),
+    Field("subject_id", "id", "Subject."),
+    Field("period", "count", "Treatment period, as in `findings`.", optional=True),
+    Field("fact_id", "id", "Fact id: the id of the first version of the event."),
+    Field("occasion_id", "id", "Occasion, as collected.", optional=True),
+    Field("collected_visit_id", "id", "Visit as collected.", optional=True),
+    Field("visit_id", "id", "Visit in whose window its date lies, as in `occasions`.", optional=True),
+    Field("from_at", "instant", "Earliest instant (UTC).", optional=True),
+    Field("until_at", "instant", "First instant after the interval in which it lies.", optional=True),
+    Field("date", "date", "Local date where the day is known.", optional=True),
+    Field("study_day", "count", "Study day without day 0.", optional=True),
+    Field("infusion_day", "count", "Study day with infusion = day 0.", optional=True),
+    Field("contested", "flag", "Live versions disagree; what they disagree on is absent."),
+)
+EVENT_IDS = Field("event_ids", "ids", "Events that the row rests on, sorted.")
+
+
+def facts_of(event: Table) -> Table:
+    """Return the state table of an added event type: one row for each fact that stands."""
+    body = tuple(replace(f, optional=True) for f in event.fields)  # a contested fact keeps what its versions agree on
+    about = f"Facts that stand, one row each: {event.about}"
+    key = ("study_id", "subject_id", "fact_id")
+    return Table(event.name, "state", event.version, about, (*FACT, *body, EVENT_IDS), key)
+
+
 def results() -> dict[str, Table]:
     """Return the result tables `derived` and `verdicts`."""
-    return _tables("results")
+    return shipped_tables("results")
 
 
-@cache
 def instruments() -> dict[str, Instrument]:
-    """Return every instrument, by name."""
-    return {i.name: i for i in (instrument_from(doc) for _, doc in _documents("instruments"))}
+    """Return every instrument, by name; those that plugins add come last."""
+    return _instruments(added())
 
 
-@cache
+@lru_cache(maxsize=16)
+def _instruments(more: Added) -> dict[str, Instrument]:
+    own = {i.name: i for i in (instrument_from(doc) for _, doc in _documents("instruments"))}
+    theirs = (instrument_from(tomllib.loads(text)) for text in more.within("instruments").values())
+    return own | {i.name: i for i in theirs}
+
+
 def event_arrow(event_type: str) -> pa.Schema:
     """Return the Arrow schema of a whole event: envelope, then body."""
-    return pa.schema([*envelope().arrow(), *events()[event_type].arrow()])
+    return _event_arrow(event_type, added())
+
+
+@lru_cache(maxsize=256)
+def _event_arrow(event_type: str, more: Added) -> pa.Schema:
+    return pa.schema([*envelope().arrow(), *_events(more)[event_type].arrow()])

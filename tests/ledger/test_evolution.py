@@ -47,7 +47,7 @@ def visit_schema(monkeypatch: pytest.MonkeyPatch) -> Any:
         bundle["events/visit.toml"] = f'name = "visit"\nclass = "x"\nversion = {version}\nabout = "x"\n{body}\n'
         data = json.dumps(bundle, sort_keys=True).encode()
         monkeypatch.setattr(schema, "events", lambda: tables)
-        monkeypatch.setattr(ledger_module, "schema_bundle", lambda: data)
+        monkeypatch.setattr(ledger_module, "schema_bundle", lambda *_: data)
         arrow = pa.schema([*schema.envelope().arrow(), *later.arrow()])
         known = schema.event_arrow
         monkeypatch.setattr(schema, "event_arrow", lambda t: arrow if t == "visit" else known(t))

@@ -29,6 +29,7 @@ class _Schema(argparse.Action):
 def execute(args: argparse.Namespace) -> int:
     """Create folder and ledger, and land the study file as the first commit."""
     from enfold import study
+    from enfold.evaluate import definitions
     from enfold.land import limits
     from enfold.land.protocol import land_study
     from enfold.ledger.ledger import Ledger
@@ -43,7 +44,9 @@ def execute(args: argparse.Namespace) -> int:
         raise UsageError(msg, remedy="Choose another folder.")
     Ledger.create(args.study / "ledger")
     (args.study / "study.toml").write_text(text, "utf-8")
-    commit = land_study(args.study, args.study / "study.toml", author=args.author, reason="study created")
+    own = definitions.brought(parsed, args.study)
+    path = args.study / "study.toml"
+    commit = land_study(args.study, path, author=args.author, reason="study created", brought=own)
     answer = {"study": parsed.id, "position": commit.position if commit else None}
     show(args, answer, f"created study {parsed.id} in {args.study}, position {answer['position']}")
     return 0

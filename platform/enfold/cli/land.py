@@ -36,6 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     """Land each file as one commit; print the reconciliation."""
     from enfold import study
+    from enfold.evaluate import definitions
     from enfold.land import limits, mapping, preview, readers, sources, supplement
     from enfold.land.landing import first_refusal, land_staged, summary
     from enfold.land.protocol import land_study
@@ -58,7 +59,9 @@ def execute(args: argparse.Namespace) -> int:
             )
             continue
         if path.suffix == ".toml":
-            commit = land_study(args.study, path, author=args.author, reason=args.reason)
+            parsed = study.parse(limits.text_file(path))
+            own = definitions.brought(parsed, args.study)
+            commit = land_study(args.study, path, author=args.author, reason=args.reason, brought=own)
             position = commit.position if commit else None
             done = f"position {position}" if position else "already there"
             show(args, {"source": path.name, "position": position}, f"{path.name}: {done}")

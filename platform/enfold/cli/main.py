@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from enfold import __version__
 from enfold.errors import EXIT_CODES, DeniedError, EnfoldError
@@ -52,13 +53,25 @@ def parser(verb: str | None = None) -> argparse.ArgumentParser:
     return top
 
 
+def _definitions(args: argparse.Namespace) -> AbstractContextManager[None]:
+    """Put in force what the plugins of the study add, if the verb is about a study that is there."""
+    study = getattr(args, "study", None)
+    if study is None or not (study / "ledger").is_dir():
+        return nullcontext()
+    from enfold import schema
+    from enfold.ledger.ledger import added_in
+
+    return schema.using(added_in(study))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     verb = next((w for w in words if w in VERBS), None)
     args = parser(verb).parse_args(words)
     try:
-        return int(importlib.import_module(f"enfold.cli.{args.verb}").execute(args))
+        with _definitions(args):
+            return int(importlib.import_module(f"enfold.cli.{args.verb}").execute(args))
     except EnfoldError as error:
         if getattr(args, "json", False):
             print(json.dumps({"error": error.message, "remedy": error.remedy, "exit_code": error.exit_code}))

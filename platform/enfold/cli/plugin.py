@@ -4,13 +4,14 @@ import argparse
 import importlib
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from enfold.cli.output import author, show
 from enfold.errors import UsageError
 
 if TYPE_CHECKING:
     from enfold.evaluate.discover import Discovery
+    from enfold.schema import Added
 
 ACTIONS = ("list", "new", "trust", "graph", "check")
 
@@ -40,48 +41,31 @@ def execute(args: argparse.Namespace) -> int:
     return int({"list": _list, "new": _new, "trust": _trust, "graph": _graph, "check": _check}[args.action](args))
 
 
-def _found(args: argparse.Namespace) -> "Discovery":
-    """Discover what a study allows; without a study, what is shipped with enfold."""
-    from enfold import study
+def _found(args: argparse.Namespace) -> "tuple[Discovery, set[str], Path | None, Added]":
+    """Discover what a study allows, or without a study what is shipped; also the names, the folder, the definitions."""
+    from enfold import schema, study
     from enfold.evaluate import discover, trust
     from enfold.ledger.ledger import Ledger
 
     if args.target is None:
-        return discover.discover(trust.FIRST_PARTY & set(trust.installed()))
+        shipped = set(trust.installed()) & trust.FIRST_PARTY
+        return discover.discover(shipped), shipped, None, schema.NOTHING
     folder = Path(args.target)
-    parsed = study.parse(Ledger(folder / "ledger").study_text())
-    return discover.discover_for(parsed, folder, dev=args.dev)
+    ledger = Ledger(folder / "ledger")
+    parsed = study.parse(ledger.study_text())
+    with schema.using(ledger.added):
+        found = discover.discover_for(parsed, folder, dev=args.dev)
+    return found, {trust.normal(n) for n in parsed.plugins}, folder, ledger.added
 
 
 def _list(args: argparse.Namespace) -> int:
-    """List what the allowed plugins offer; others are named, never imported."""
-    found = _found(args)
-    offers: list[dict[str, Any]] = [
-        {
-            "id": o.declaration.id,
-            "kind": type(o.declaration).__name__.lower(),
-            "version": o.declaration.version,
-            "grain": o.declaration.grain,
-            "plugin": f"{o.plugin} {o.plugin_version}",
-            "trust": "unlocked" if o.plugin in found.unlocked else "pinned" if o.source else "shipped",
-            "code_hash": o.code_hash,
-            "reads": {t: list(c) for t, c in sorted(o.declaration.reads.items())},
-            "needs": list(o.declaration.needs),
-            "parameters": {k: str(v) for k, v in vars(o.declaration.parameters).items()},
-        }
-        for o in found.offered.values()
-    ]
-    failed = {f.plugin for f in found.failures}
-    silent = sorted(set(found.installed) - {o.plugin for o in found.offered.values()} - failed)
-    answer = {"offered": offers, "not_allowed": silent, "failures": [asdict(f) for f in found.failures]}
-    lines = [
-        f"{o['kind']:<11} {o['id']:<16} {o['version']:<14} {o['grain']:<8} {o['trust']:<8} {o['plugin']}"
-        for o in offers
-    ]
-    lines += [f"not allowed {name}" for name in silent]
-    lines += [f"failed      {f.plugin} ({f.stage}): {f.message}" for f in found.failures]
-    show(args, answer, "\n".join(lines))
-    return 6 if found.failures else 0
+    """List what the allowed plugins offer and define; others are named, never imported."""
+    from enfold.evaluate import inventory
+
+    found, allowed, folder, held = _found(args)
+    answer = inventory.inventory(found, allowed, folder, held)
+    show(args, answer, "\n".join(inventory.lines(answer)))
+    return 6 if answer["failures"] else 0
 
 
 def _new(args: argparse.Namespace) -> int:
@@ -97,7 +81,8 @@ def _new(args: argparse.Namespace) -> int:
 def _trust(args: argparse.Namespace) -> int:
     """Pin a plugin as it is now: version and SHA-256 go into the study file, and that into the ledger."""
     from enfold import study
-    from enfold.evaluate import discover, trust
+    from enfold.evaluate import definitions, discover, trust
+    from enfold.land.definitions import merged
     from enfold.land.protocol import land_study
     from enfold.ledger import storage
     from enfold.ledger.ledger import Ledger
@@ -110,10 +95,13 @@ def _trust(args: argparse.Namespace) -> int:
     if pin is None and name not in trust.FIRST_PARTY:
         msg = f"{name}: neither installed, nor an endpoint folder beside the study file"
         raise UsageError(msg, remedy="enfold plugin list names what is there.")
-    text = study.with_trust(Ledger(folder / "ledger").study_text(), name, pin)
+    ledger = Ledger(folder / "ledger")
+    text = study.with_trust(ledger.study_text(), name, pin)
+    own = definitions.brought(study.parse(text), folder)
+    merged(ledger.added, own)  # before anything is written
     path = folder / "study.toml"
     storage.replace(path, text.encode())
-    land_study(folder, path, author=args.author, reason=f"{args.reason}: {name}")
+    land_study(folder, path, author=args.author, reason=f"{args.reason}: {name}", brought=own)
     answer = {"plugin": name, "version": pin and pin.version, "sha256": pin and pin.sha256}
     show(
         args, answer, f"trusted {name} {pin.version if pin else '(shipped)'} {pin.sha256[:16] if pin else ''}".rstrip()
@@ -129,7 +117,7 @@ def _graph(args: argparse.Namespace) -> int:
     """
     from enfold.evaluate.graph import ordered
 
-    found = _found(args)
+    found, *_ = _found(args)
     needs = {i: sorted(o.declaration.needs) for i, o in found.offered.items()}
     order = ordered(needs)
     answer = [{"id": i, "plugin": found.offered[i].plugin, "needs": needs[i]} for i in order]

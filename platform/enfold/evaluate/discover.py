@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import Distribution
 from pathlib import Path
 
+from enfold import schema
 from enfold.contract import Declaration
 from enfold.errors import ConflictError
 from enfold.evaluate import describe, folder, trust
@@ -139,10 +140,15 @@ def _load_guest(found: Discovery, one: _Candidate, source: Source, *, unlocked: 
 
 
 def _offer(found: Discovery, new: Offered) -> None:
-    other = found.offered.get(new.declaration.id)
+    name = new.declaration.id
+    other = found.offered.get(name)
     if other:
-        msg = f"`{new.declaration.id}` is offered by {other.plugin} and by {new.plugin}"
+        msg = f"`{name}` is offered by {other.plugin} and by {new.plugin}"
         raise ConflictError(msg, remedy="Allow only one of them in study.toml.")
+    if name in schema.state():
+        owner = "enfold" if name in schema.shipped_tables("state") else "an event type"
+        msg = f"`{name}` is offered by {new.plugin}, and is a state table of {owner}"
+        raise ConflictError(msg, remedy="A rule reads both by that name; give the declaration another id.")
     found.offered[new.declaration.id] = new
 
 
@@ -180,6 +186,19 @@ def _local_candidate(name: str, place: Path) -> _Candidate:
     return _Candidate(name, folder.version(place), whole, code, Source(name, (), tuple(folder.texts(place))))
 
 
+def contents_of(name: str, study_folder: Path | None = None) -> tuple[Trusted, list[tuple[str, bytes]]] | None:
+    """Return version and SHA-256 of a plugin as it is now, and its files; nothing if it is not there."""
+    here, local = trust.installed(), _local(study_folder)
+    key = trust.normal(name)
+    if key in local:
+        contents, version = list(trust.folder_files(local[key])), folder.version(local[key])
+    elif key in here:
+        contents, version = list(trust.files(here[key])), here[key].version
+    else:
+        return None
+    return Trusted(version, trust.file_hash(contents)), contents
+
+
 def files_of(name: str, study_folder: Path) -> list[tuple[str, bytes]]:
     """Return name and content of the code of an installed plugin, or of a folder beside the study file."""
     local, here = _local(study_folder), trust.installed()
@@ -200,9 +219,5 @@ def pages_of(name: str, study_folder: Path | None) -> list[tuple[str, str]]:
 
 def identity(name: str, study_folder: Path | None = None) -> Trusted | None:
     """Return version and SHA-256 of a plugin as it is now, or nothing if it is not there; nothing is loaded."""
-    here, local = trust.installed(), _local(study_folder)
-    key = trust.normal(name)
-    if key not in here and key not in local:
-        return None
-    one = _local_candidate(key, local[key]) if key in local else _candidate(key, here[key])
-    return Trusted(one.version, one.sha256)
+    found = contents_of(name, study_folder)
+    return found[0] if found else None

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from enfold import study
+from enfold import schema, study
 from enfold.contract import Declaration
 from enfold.evaluate import describe, guards, wire
 from enfold.evaluate.evidence import ShardEvidence
@@ -73,8 +73,9 @@ class Guest:
         guards.allow_seconds(ask["seconds"])
         try:
             cutoff = dt.date.fromisoformat(ask["cutoff"]) if ask["cutoff"] else None
-            seen = ShardEvidence(d, self.tables["state"][1], results, _study(ask["study"]), cutoff)
-            raw = d.rule(seen, describe.with_values(d.parameters, ask["parameters"]))
+            with schema.using(schema.Added(tuple((n, t) for n, t in ask["added"]))):
+                seen = ShardEvidence(d, self.tables["state"][1], results, _study(ask["study"]), cutoff)
+                raw = d.rule(seen, describe.with_values(d.parameters, ask["parameters"]))
         except Exception as error:
             harm = self._harm()
             if self.verbose:

@@ -5,6 +5,7 @@ from datetime import date
 
 import pyarrow as pa
 
+from enfold import schema
 from enfold.evaluate import describe, wire
 from enfold.evaluate.graph import Task
 from enfold.evaluate.isolation import Guest, GuestError, guest, token
@@ -73,6 +74,7 @@ class Evidence:
                 "parameters": describe.plain_parameters(task.parameters),
                 "study": self._study,
                 "cutoff": self._cutoff,
+                "added": schema.added().files,
                 "seconds": seconds,
                 "tables": tables,
                 "sent": sent,

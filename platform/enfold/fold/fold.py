@@ -7,6 +7,8 @@ import duckdb
 import pyarrow as pa
 
 from enfold import schema
+from enfold.errors import IntegrityError
+from enfold.fold.added import facts_sql
 from enfold.fold.cut import Cut
 from enfold.fold.resolve import resolve
 from enfold.ledger import engine
@@ -42,6 +44,10 @@ def fold(
 
     Pure: the same events in any order give the same rows. Rows come sorted by key.
     """
+    unknown = sorted(set(events) - set(schema.events()))
+    if unknown:
+        msg = f"events of type {', '.join(unknown)} are to be folded, which no schema in force defines"
+        raise IntegrityError(msg, remedy="Fold them under the definitions of their ledger.")
     con = engine.connect()
     _tables(con, events, study, cut, queries)
     con.execute(package_file("fold/sql/00_time.sql"))
@@ -53,6 +59,8 @@ def fold(
         con.unregister(f"ev_{event_type}")
     for step in STEPS:
         con.execute(package_file(f"fold/sql/{step}.sql"))
+    for event in schema.added_events(schema.added()).values():
+        con.execute(facts_sql(event))
     for name, table in tables.items():
         if name not in state:
             state[name] = _sorted(con, table, study.id)

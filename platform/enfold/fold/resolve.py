@@ -8,7 +8,7 @@ corrected past it comes back.
 import duckdb
 
 from enfold import schema
-from enfold.ledger.versions import ENVELOPE, TYPES, standing_facts
+from enfold.ledger.versions import ENVELOPE, standing_facts, types
 
 
 def resolve(con: duckdb.DuckDBPyConnection) -> None:
@@ -18,20 +18,20 @@ def resolve(con: duckdb.DuckDBPyConnection) -> None:
     and the time columns; writes `version_doubts` and `all_subjects`.
     """
     standing_facts(con)
-    con.execute(_MOMENTS)
+    con.execute(_MOMENTS.format(texts=" UNION ALL ".join(f"SELECT occurred FROM facts_{t}" for t in types())))
     con.execute(_WITHIN)
-    for event_type in TYPES:
+    for event_type in types():
         _within_cut(con, event_type)
-    con.execute(_DOUBTS)
+    facts = (f"SELECT subject_id, fact_id, event_ids, contested FROM e_{t}" for t in types())
+    con.execute(_DOUBTS.format(facts=" UNION ALL ".join(facts)))
 
 
 # Many events share their clinical time: each text is read once.
-_TEXTS = " UNION ALL ".join(f"SELECT occurred FROM facts_{t}" for t in TYPES)
-_MOMENTS = f"""
+_MOMENTS = """
     CREATE TABLE moments AS
     SELECT occurred, when_from(occurred) AS from_at, when_until(occurred) AS from_latest,
            when_date(occurred) AS from_date
-    FROM (SELECT DISTINCT occurred FROM ({_TEXTS}) WHERE occurred IS NOT NULL)
+    FROM (SELECT DISTINCT occurred FROM ({texts}) WHERE occurred IS NOT NULL)
 """
 
 # What the bound in clinical time leaves of a fact depends on the study file's rule for its type: by date
@@ -76,10 +76,9 @@ def _within_cut(con: duckdb.DuckDBPyConnection, event_type: str) -> None:
     """)
 
 
-_FACTS = " UNION ALL ".join(f"SELECT subject_id, fact_id, event_ids, contested FROM e_{t}" for t in TYPES)
-_DOUBTS = f"""
+_DOUBTS = """
     CREATE TABLE effective_ids AS
-    SELECT DISTINCT subject_id, unnest(event_ids) AS event_id FROM ({_FACTS});
+    SELECT DISTINCT subject_id, unnest(event_ids) AS event_id FROM ({facts});
 
     CREATE TABLE suite_queries AS
     SELECT DISTINCT e.subject_id, q.code, q.reason, q.event_id
@@ -89,7 +88,7 @@ _DOUBTS = f"""
     SELECT subject_id, 'contested' AS code, 'error' AS severity, fact_id AS subject_ref,
            len(event_ids) || ' versions of one fact stand; supersede them all with one correction' AS rule,
            event_ids
-    FROM ({_FACTS}) WHERE contested
+    FROM ({facts}) WHERE contested
     UNION ALL
     SELECT subject_id, 'pending_change', 'query', event_id,
            'the event that this change names has not arrived, or is another subject''s or type''s',

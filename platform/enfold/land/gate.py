@@ -14,8 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from enfold import schema
 from enfold.errors import EnfoldError
+from enfold.land.names import namespace
 from enfold.ledger.storage import sha256
 from enfold.shipped import shipped
 
@@ -24,31 +27,47 @@ from enfold.shipped import shipped
 class Outcome:
     """What the suite said of one batch."""
 
-    suite: str | None = None  # digest of the suite file
+    suites: dict[str, str] = field(default_factory=dict)  # digest of each suite file, by event type (PLUGIN/TYPE)
     refused: list[dict[str, Any]] = field(default_factory=list)
     queries: list[dict[str, Any]] = field(default_factory=list)
 
 
 def validate(event_type: str, rows: pa.Table) -> Outcome:
     """Run the suite of `event_type` over `rows` and return what it refuses and what it queries."""
+    outcome = Outcome()
     path = shipped("expectations") / f"{event_type}.json"
-    if rows.num_rows == 0 or not path.is_file():
-        return Outcome()
-    text = path.read_text("utf-8")
+    if rows.num_rows and path.is_file():
+        _validate(outcome, event_type, event_type, path.read_text("utf-8"), rows)
+    for name, text in schema.added().within("expectations").items():
+        plugin, _, file = name.partition("/")
+        own = _own_rows(plugin, event_type, rows) if file == f"{event_type}.json" else rows.slice(0, 0)
+        if own.num_rows:
+            _validate(outcome, f"{plugin}/{event_type}", event_type, text, own)
+    return outcome
+
+
+def _own_rows(plugin: str, event_type: str, rows: pa.Table) -> pa.Table:
+    """Return the rows that a plugin's suite may speak of: of assessments, those of its own instruments."""
+    if event_type != "assessment":
+        return rows
+    return rows.filter(pc.starts_with(rows.column("instrument"), namespace(plugin)))
+
+
+def _validate(outcome: Outcome, name: str, event_type: str, text: str, rows: pa.Table) -> None:
     suite = json.loads(text)
-    outcome = Outcome(suite=sha256(text.encode()))
+    outcome.suites[name] = sha256(text.encode())
     try:
         results = _run(event_type, suite["expectations"], rows)
     except EnfoldError:
         raise
     except Exception as error:  # its stack says nothing to a user
-        msg = f"the suite of {event_type} could not be run: {type(error).__name__}"
+        msg = f"the suite of {name} could not be run: {type(error).__name__}"
         raise EnfoldError(msg, remedy=f"Nothing was landed; mend expectations/{event_type}.json.") from error
     ids = rows.column("event_id").to_pylist()
     lines = rows.column("source_row").to_pylist()
     for spec, result in zip(suite["expectations"], results, strict=True):
         if result["exception_info"] or result["success"] is None:
-            msg = f"expectation {spec['meta']['code']} of {event_type} could not be computed"
+            msg = f"expectation {spec['meta']['code']} of {name} could not be computed"
             raise EnfoldError(msg, remedy="Nothing was landed; mend expectations/.")
         if result["success"]:
             continue
@@ -74,7 +93,6 @@ def validate(event_type: str, rows: pa.Table) -> Outcome:
                     "event_ids": sorted({ids[i] for i in places}),
                 }
             )
-    return outcome
 
 
 def _run(event_type: str, specs: list[dict[str, Any]], rows: pa.Table) -> list[dict[str, Any]]:

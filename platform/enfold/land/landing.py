@@ -248,8 +248,7 @@ def _gate(staged: Staged) -> tuple[dict[str, str], list[dict[str, Any]]]:
     found: list[dict[str, Any]] = []
     for event_type, rows in staged.events.items():
         outcome = gate.validate(event_type, rows)
-        if outcome.suite:
-            suites[event_type] = outcome.suite
+        suites |= outcome.suites
         found += outcome.refused
         queries += outcome.queries
     if found:

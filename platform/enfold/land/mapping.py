@@ -178,10 +178,18 @@ def shipped_mapping(name: str) -> Mapping:
     return parse(path.read_text("utf-8"), name)
 
 
+def is_shipped_set(name: str) -> bool:
+    """Return whether enfold ships mappings of the name `name/…`."""
+    return (shipped("schemas") / "mappings" / name).is_dir()
+
+
 def load(name: str) -> Mapping:
-    """Return a mapping by shipped name or by the path of a TOML file."""
+    """Return a mapping by shipped name, by that of a plugin (`acme-recist/rs`), or by the path of a TOML file."""
     if name.endswith(".toml"):
         return parse(limits.text_file(Path(name)), Path(name).stem)
+    added = schema.added().within("mappings")
+    if f"{name}.toml" in added:
+        return parse(added[f"{name}.toml"], name)
     return shipped_mapping(name)
 
 

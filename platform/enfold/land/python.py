@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from enfold import study
+from enfold import schema, study
 from enfold.land import mapping, readers
 from enfold.land.landing import Report, land
 from enfold.ledger.ledger import Ledger
@@ -37,13 +37,14 @@ def land_rows(
     """
     ledger = Ledger(Path(folder) / "ledger")
     source = readers.from_arrow(rows, name)
-    chosen = mapping.load(using) if using else mapping.native(event_type or "", source.rows.column_names)
-    return land(
-        Path(folder),
-        source,
-        chosen,
-        study_id=study.parse(ledger.study_text()).id,
-        author=author,
-        reason=reason,
-        strict=strict,
-    )
+    with schema.using(ledger.added):
+        chosen = mapping.load(using) if using else mapping.native(event_type or "", source.rows.column_names)
+        return land(
+            Path(folder),
+            source,
+            chosen,
+            study_id=study.parse(ledger.study_text()).id,
+            author=author,
+            reason=reason,
+            strict=strict,
+        )

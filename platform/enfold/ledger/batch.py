@@ -4,6 +4,7 @@ A large batch is written piece by piece, some at once: pieces end where a slot e
 of its own rows.
 """
 
+import contextvars
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -41,7 +42,9 @@ def write(event_type: str, rows: pa.Table, position: int, put: Callable[[pa.Tabl
     if len(pieces) == 1:
         return [one(pieces[0])]
     with ThreadPoolExecutor(engine.cores()) as pool:
-        return list(pool.map(one, pieces))
+        # each thread needs the definitions in force here
+        waiting = [pool.submit(contextvars.copy_context().run, one, p) for p in pieces]
+        return [w.result() for w in waiting]
 
 
 def order(rows: pa.Table) -> pa.Table:

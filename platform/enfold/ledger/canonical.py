@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
 
 import pyarrow as pa
 
@@ -51,7 +50,6 @@ class Shape:
         return (*(f for f in self.envelope if f.content), *self.body)
 
 
-@cache
 def shape(event_type: str) -> Shape:
     """Return the fields of an event type by the schemas in force."""
     return Shape(event_type, schema.envelope().fields, schema.events()[event_type].fields)

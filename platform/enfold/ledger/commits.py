@@ -150,3 +150,8 @@ def commit_name(position: int) -> str:
 def to_json(body: dict[str, Any]) -> bytes:
     """Return `body` as one line of JSON, keys in the order given."""
     return json.dumps(body, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def sorted_json(body: dict[str, Any]) -> bytes:
+    """Return `body` as one line of JSON, keys sorted: the same bytes for the same content."""
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class Draft:
 
     batches: dict[str, pa.Table] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
+    added: schema.Added | None = None  # what plugins add from this commit on; none: what was in force before
 
     @property
     def says_something(self) -> bool:
@@ -65,7 +66,7 @@ class Ledger:
 
     def _forget(self, generation: Generation) -> None:
         self.generation = generation
-        for name in ("segments", "redactions", "hidden"):
+        for name in ("segments", "redactions", "hidden", "added"):
             self.__dict__.pop(name, None)
 
     @property
@@ -79,10 +80,23 @@ class Ledger:
         return len(self.commits)
 
     @cached_property
+    def added(self) -> schema.Added:
+        """What plugins add to the schemas, as the newest commit has it; the plugins need not be installed."""
+        return self.added_at(self.position)
+
+    def added_at(self, position: int) -> schema.Added:
+        """Return what plugins add to the schemas, as the commit at a position has it."""
+        digest = self.commits[position - 1].schemas if position else ""
+        if digest in ("", storage.sha256(shipped_bundle())):
+            return schema.NOTHING
+        return _added_of(self.bundle(digest))
+
+    @cached_property
     def segments(self) -> list[Segment]:
         """Every segment in force, in order of position."""
         found = [*self.generation.segments, *self.placed_after(self.generation.upto)]
-        unknown = sorted({s.event_type for s in found} - set(schema.events()))
+        with schema.using(self.added):
+            unknown = sorted({s.event_type for s in found} - set(schema.events()))
         if unknown:
             msg = f"the ledger holds events of type {', '.join(unknown)}, which this enfold does not know"
             raise IntegrityError(msg, remedy="Use the enfold, with the plugins, that landed them.")
@@ -119,7 +133,8 @@ class Ledger:
         upto = self.position if upto is None else upto
         while True:
             try:
-                return self._read(event_type, upto, after, slots)
+                with schema.using(self.added):
+                    return self._read(event_type, upto, after, slots)
             except IntegrityError:
                 newest = placement.newest(self.path, self.commits)
                 if newest.number == self.generation.number:
@@ -145,7 +160,7 @@ class Ledger:
         """Return the rows of a segment in today's shape, with the content digest of the landed one."""
         stored = segments.stored_schema(s.event_type)
         content = pa.nulls(rows.num_rows, pa.string())
-        if s.schemas != storage.sha256(schema_bundle()):
+        if s.schemas != storage.sha256(schema_bundle(self.added)):
             version = upcast.bundle_versions(self.bundle(s.schemas))[s.event_type]
             if version != schema.events()[s.event_type].version:
                 con = engine.connect()
@@ -190,7 +205,8 @@ class Ledger:
         if since != after:
             since, upto, have = after, after, ids.SCHEMA.empty_table()
         if upto < self.position:
-            new = [ids.entries(t, self.read(t, after=upto)) for t in schema.events()]
+            with schema.using(self.added):
+                new = [ids.entries(t, self.read(t, after=upto)) for t in schema.events()]
             have = pa.concat_tables([have, *new])
         self._tail = (since, self.position, have)
         return have
@@ -224,10 +240,12 @@ class Ledger:
 
                 redact.take_out(self)
             for _ in range(ATTEMPTS):
-                draft = admit(self)
+                with schema.using(self.added):
+                    draft = admit(self)
                 if not draft.says_something:
                     return None
-                commit = self._write(draft, kind, author, reason, sources or [], now())
+                with schema.using(self.added if draft.added is None else draft.added):
+                    commit = self._write(draft, kind, author, reason, sources or [], now())
                 self.refresh()
                 if commit is not None:
                     self._index()
@@ -311,7 +329,7 @@ class Ledger:
 
     def _write_schemas(self) -> str:
         """Store the schemas in force, once per change; return their digest."""
-        data = schema_bundle()
+        data = schema_bundle(schema.added())
         digest = storage.sha256(data)
         path = self.path / "schemas" / f"{digest[:16]}.json"
         if not path.exists():
@@ -335,15 +353,47 @@ class Ledger:
 
 
 @cache
-def schema_bundle() -> bytes:
-    """Return all event and instrument schemas in force as one JSON document."""
+def shipped_bundle() -> bytes:
+    """Return the event and instrument schemas that ship with enfold as one JSON document."""
     root = shipped("schemas")
     texts = {"envelope.toml": (root / "envelope.toml").read_text("utf-8")}
     for folder in ("events", "instruments"):
         for path in (root / folder).iterdir():
             if path.name.endswith(".toml"):
                 texts[f"{folder}/{path.name}"] = path.read_text("utf-8")
-    return json.dumps(texts, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    return commits.sorted_json(texts)
+
+
+@lru_cache(maxsize=16)
+def schema_bundle(added: schema.Added = schema.NOTHING) -> bytes:
+    """Return the schemas in force as one JSON document: those that ship, and what plugins add."""
+    if not added.files:
+        return shipped_bundle()
+    return commits.sorted_json({**json.loads(shipped_bundle()), **dict(added.files)})
+
+
+@lru_cache(maxsize=16)
+def _added_of(bundle: bytes) -> schema.Added:
+    texts: dict[str, str] = json.loads(bundle)
+    owners = json.loads(texts.get("plugins.json", "{}"))
+    names = {"plugins.json", *(n for own in owners.values() for n in own["files"])}
+    return schema.Added(tuple(sorted((n, t) for n, t in texts.items() if n in names)))
+
+
+def added_in(folder: Path, position: int | None = None) -> schema.Added:
+    """Return what plugins add to the schemas of a study, as its newest commit has it or the one at a position.
+
+    Reads one commit and one bundle; nothing where there is no ledger.
+    """
+    path = folder / "ledger"
+    names = storage.listing(path / "commits", ".json")
+    if not names:
+        return schema.NOTHING
+    name = commits.commit_name(position) if position else max(names)
+    digest = commits.parse(storage.read(path / "commits" / name), name).commit.schemas
+    if digest == storage.sha256(shipped_bundle()):
+        return schema.NOTHING
+    return _added_of(storage.read_verified(path / "schemas" / f"{digest[:16]}.json", digest))
 
 
 def _check_words(**words: str) -> None:

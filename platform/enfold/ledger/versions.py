@@ -17,7 +17,11 @@ from enfold import schema
 from enfold.ledger.canonical import content_fields, form
 
 ENVELOPE = ("study_id", "occasion_id", "visit_id", "occurred")
-TYPES = tuple(t for t in schema.events() if t != "retraction")
+
+
+def types() -> list[str]:
+    """Return the event types that state facts: all but the retraction."""
+    return [t for t in schema.events() if t != "retraction"]
 
 
 def standing_facts(con: duckdb.DuckDBPyConnection) -> None:
@@ -29,7 +33,7 @@ def standing_facts(con: duckdb.DuckDBPyConnection) -> None:
     _statements(con)
     _standing_retractions(con)
     con.execute(_GRAPH)
-    for event_type in TYPES:
+    for event_type in types():
         _facts(con, event_type)
 
 

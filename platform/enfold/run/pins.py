@@ -4,7 +4,7 @@ import json
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from enfold import study
+from enfold import schema, study
 from enfold.contract import parameter_values
 from enfold.evaluate.graph import Task
 from enfold.fold.cut import Cut
@@ -24,7 +24,7 @@ def pins(ledger: Ledger, cut: Cut, text: str, tasks: list[Task], unlocked: list[
         "recorded_until": cut.recorded_until.isoformat() if cut.recorded_until else None,
         "occurred_until": cut.occurred_until.isoformat() if cut.occurred_until else None,
         "study": storage.sha256(text.encode()),
-        "schemas": storage.sha256(schema_bundle()),
+        "schemas": storage.sha256(schema_bundle(schema.added())),
         "tasks": [
             [t.alias, t.declaration.id, t.declaration.version, t.digest, t.offered.plugin,
              t.offered.plugin_version, t.offered.code_hash]

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from enfold import study
+from enfold import schema, study
 from enfold.errors import DeniedError, EnfoldError, IntegrityError, UsageError
 from enfold.evaluate.discover import discover_for
 from enfold.evaluate.graph import plan
@@ -56,6 +56,25 @@ def run(
         msg = f"position {cut.position} is not in the ledger (1 to {ledger.position})"
         raise UsageError(msg)
     not_redacted(ledger, cut.position)
+    with schema.using(ledger.added_at(cut.position)):
+        return _run(folder, ledger, cut, started, runner, options or [], rows_per_shard, say,
+                    publish=publish, dev=dev, again=again)  # fmt: skip
+
+
+def _run(
+    folder: Path,
+    ledger: Ledger,
+    cut: Cut,
+    started: float,
+    runner: str,
+    options: list[str],
+    rows_per_shard: int,
+    say: Callable[[str], None],
+    *,
+    publish: bool,
+    dev: bool,
+    again: bool,
+) -> dict[str, Any]:
     text = ledger.study_text(cut.position)
     parsed = study.parse(text)
     found = discover_for(parsed, folder, dev=dev)
@@ -75,7 +94,7 @@ def run(
         job = Job(str(folder / "ledger"), str(target), cut, text, dev)
         if todo:
             with watched(target, todo, round(_rows(ledger) * len(todo) / len(shards)), say):
-                _work(job, todo, runner, options or [])
+                _work(job, todo, runner, options)
             poison.raise_first(target, len(shards))
         manifest = gather(target, shards, [asdict(f) for f in found.failures])
         cost = observed(target, todo)

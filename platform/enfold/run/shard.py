@@ -22,7 +22,7 @@ from enfold.evaluate.graph import Task, plan
 from enfold.fold.cut import Cut
 from enfold.fold.fold import fold, no_queries
 from enfold.ledger import storage
-from enfold.ledger.ledger import Ledger
+from enfold.ledger.ledger import Ledger, added_in
 from enfold.ledger.reading import Slots
 from enfold.run import poison
 from enfold.run.digest import slot_digests
@@ -67,14 +67,16 @@ def work(job: Job, shard: Shard) -> bool:
     """
     clock, events = Clock(), dict[str, pa.Table]()
     try:
-        _work(job, shard, clock, events)
+        with schema.using(_added(job)):
+            _work(job, shard, clock, events)
     except Exception as error:
         if os.environ.get("ENFOLD_DEBUG"):
             raise
         found = {}
         if clock.stage == "fold":
             _, parsed, _ = _prepared(job)
-            found = poison.culprits(events, lambda some: fold(some, parsed, job.cut))
+            with schema.using(_added(job)):
+                found = poison.culprits(events, lambda some: fold(some, parsed, job.cut))
         poison.record(Path(job.target), shard, clock.stage, error, found)
         return False
     return True
@@ -165,6 +167,12 @@ def _prepared(job: Job) -> tuple[Ledger, study.StudyFile, list[Task]]:
     parsed = study.parse(job.study_text)
     folder = Path(job.ledger)
     return Ledger(folder), parsed, plan(parsed, discover_for(parsed, folder.parent, dev=job.dev))
+
+
+@cache
+def _added(job: Job) -> schema.Added:
+    """Return what plugins add, as of the cut; in a thread or process of its own a worker has nothing in force."""
+    return added_in(Path(job.ledger).parent, job.cut.position)
 
 
 @cache

@@ -11,7 +11,7 @@ import pyarrow as pa
 from enfold import schema, study
 from enfold.errors import UsageError
 from enfold.ledger import storage
-from enfold.ledger.ledger import Ledger
+from enfold.ledger.ledger import Ledger, added_in
 from enfold.run import manifest
 from enfold.shipped import package_file, shipped_names
 
@@ -35,7 +35,7 @@ def build(folder: Path, run: str, *, publish: bool = True) -> Path:
     if not publish and target.exists():
         return target
     found = manifest.read(folder, run)
-    with storage.writing(target.parent) as unfinished:
+    with schema.using(added_in(folder, found["pins"]["position"])), storage.writing(target.parent) as unfinished:
         if unfinished:  # a build that was killed left its file aside
             storage.sweep(target.parent, lambda p: not p.name.startswith("."))
         aside = target.with_name(f".{secrets.token_hex(8)}.duckdb")

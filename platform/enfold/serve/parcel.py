@@ -46,7 +46,11 @@ def write(folder: Path, run: str, target: Path) -> int:
     ledger = Ledger(folder / "ledger")
     position = found["pins"]["position"]
     not_redacted(ledger, position)
-    with storage.creating(target) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+    with (
+        schema.using(ledger.added_at(position)),
+        storage.creating(target) as file,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
         sums = []
         for name, parts in _files(folder, run, found, ledger, position):
             sums.append(f"{_add(archive, name, parts)}  {name}\n")
@@ -79,7 +83,7 @@ def _files(
     yield "study.toml", [ledger.study_text(position).encode()]
     yield "requirements.lock", [_same(lock_file(), found["pins"]["lock"], "the lock of libraries")]
     yield from _rules(folder, found["pins"]["tasks"])
-    _same(schema_bundle(), found["pins"]["schemas"], "the schemas")
+    _same(schema_bundle(schema.added()), found["pins"]["schemas"], "the schemas")
     tables = {**schema.state(), **schema.results()}
     yield "tables.json", [to_json(_tables())]
     for digest in sorted({s.commit.schemas for s in stored} | {found["pins"]["schemas"]}):
@@ -121,9 +125,10 @@ def _same(data: bytes, digest: str, what: str) -> bytes:
 
 
 def _tables() -> dict[str, str]:
-    """Return the schema files of state and results, as they are written, by table."""
-    names = dict.fromkeys(schema.state(), "state") | dict.fromkeys(schema.results(), "results")
-    return {n: (shipped("schemas") / place / f"{n}.toml").read_text("utf-8") for n, place in names.items()}
+    """Return the schema files of state and results, by table: as they ship, and as they follow for added events."""
+    names = dict.fromkeys(schema.shipped_tables("state"), "state") | dict.fromkeys(schema.results(), "results")
+    texts = {n: (shipped("schemas") / place / f"{n}.toml").read_text("utf-8") for n, place in names.items()}
+    return texts | {n: schema.to_toml(t) for n, t in schema.state().items() if n not in texts}
 
 
 def _events(ledger: Ledger, own: list[Segment], position: int) -> Iterator[bytes]:
