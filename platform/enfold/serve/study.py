@@ -1,5 +1,6 @@
 """A study folder, opened for reading: `enfold.open(path)`."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -24,9 +25,9 @@ class Study:
         self.path = Path(path)
         self._con = connect(current(self.path))
 
-    def sql(self, query: str) -> duckdb.DuckDBPyRelation:
-        """Return the answer as a DuckDB relation."""
-        return self._con.sql(query)
+    def sql(self, query: str, params: Mapping[str, object] | Sequence[object] | None = None) -> duckdb.DuckDBPyRelation:
+        """Return the answer as a DuckDB relation; `params` fills `$name`, or `?` by place."""
+        return self._con.sql(query, params=params)
 
     def table(self, name: str) -> pa.Table:
         """Return a table or view as Arrow."""
