@@ -65,7 +65,7 @@ def _draw(rows: list[Row], study: StudyFile) -> Drawn:
     decades = _decades(drawable)
     y: dict[str, Any] = {"field": "value", "type": "quantitative", "title": f"Level, {units[0]} (log scale)",
                          "scale": {"type": "log", "domain": [decades[0], decades[-1]]},
-                         "axis": {"values": decades, "format": ",~g"}}  # fmt: skip
+                         "axis": {"values": decades, "format": ",~f"}}  # fmt: skip
     level: dict[str, Any] = {"field": "level", "type": "nominal", "title": "Dose level",
                              "legend": {"symbolType": "stroke", "symbolSize": 600, "symbolStrokeWidth": 2}}  # fmt: skip
     spec = {

@@ -33,12 +33,13 @@ HEIGHT = 200
 
 def plans(con: duckdb.DuckDBPyConnection, study: StudyFile) -> list[Plan]:
     """Return the picture."""
+    order = responses(con, study)
     return [
         Plan(
             key="responders",
             title="Response at each planned visit, missing answers shown; infused patients",
             sql=SQL,
-            draw=lambda rows: _draw(rows, responses(con, study)),
+            draw=lambda rows: _draw(rows, order),
         )
     ]
 
