@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import duckdb
 import pytest
 
 import enfold as package
@@ -30,6 +31,15 @@ def test_every_table_of_the_schemas_is_served_with_its_columns(demo: Path) -> No
     study = package.open(str(demo))
     for name, table in {**schema.state(), **schema.results()}.items():
         assert tuple(study.table(name).column_names) == table.names
+
+
+def test_a_study_can_be_opened_twice_at_once(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    one, two = package.open(demo), package.open(demo)
+    zone = "SELECT current_setting('TimeZone'), current_setting('enable_external_access')"
+    assert one.sql(zone).fetchall() == two.sql(zone).fetchall() == [("UTC", False)]
+    with pytest.raises(duckdb.Error, match="locked"):
+        two.sql("SET enable_external_access = true")
 
 
 def test_every_cited_event_is_one_that_stands(demo: Path) -> None:

@@ -44,9 +44,11 @@ def connect(file: Path) -> duckdb.DuckDBPyConnection:
         con = duckdb.connect(str(file), read_only=True)
     except duckdb.Error as error:
         raise _damaged(file, error) from None
-    con.execute("SET TimeZone = 'UTC'")
-    con.execute("SET enable_external_access = false")
-    con.execute("SET lock_configuration = true")
+    # opened twice by one process it is one database, whose settings were made and locked the first time
+    if con.execute("SELECT NOT current_setting('lock_configuration')").fetchall()[0][0]:
+        con.execute("SET GLOBAL TimeZone = 'UTC'")
+        con.execute("SET enable_external_access = false")
+        con.execute("SET lock_configuration = true")
     return con
 
 
