@@ -72,8 +72,7 @@ def _write(aside: Path, folder: Path, run: str, found: dict[str, Any]) -> None:
     con.execute("COMMENT ON TABLE asked IS 'Endpoints that the study file asks for, and how it imputes them.'")
     text = Ledger(folder / "ledger").study_text(found["pins"]["position"])
     _protocol(con, found, text)
-    for view in shipped_names("serve/views", ".sql"):
-        con.execute(package_file(f"serve/views/{view}"))
+    _views(con)
     con.close()
 
 
@@ -105,6 +104,21 @@ def _levels(parsed: study.StudyFile) -> list[dict[str, Any]]:
         for factor, levels in (("dose_level", parsed.dose_levels), ("conditioning", parsed.conditioning))
         for k, v in enumerate(levels, start=1)
     ]
+
+
+def _views(con: duckdb.DuckDBPyConnection) -> None:
+    """Create the views, each as soon as those that it reads are there."""
+    waiting = [package_file(f"serve/views/{name}") for name in shipped_names("serve/views", ".sql")]
+    while waiting:
+        still = []
+        for sql in waiting:
+            try:
+                con.execute(sql)
+            except duckdb.CatalogException:
+                still.append(sql)
+        if len(still) == len(waiting):
+            con.execute(still[0])
+        waiting = still
 
 
 def current(folder: Path) -> Path:
