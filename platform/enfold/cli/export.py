@@ -1,4 +1,4 @@
-"""enfold export STUDY FOLDER --sdtm | --meds | --delta."""
+"""enfold export STUDY FOLDER --adam | --sdtm | --meds | --delta."""
 
 import argparse
 from pathlib import Path
@@ -6,18 +6,24 @@ from pathlib import Path
 from enfold.cli.output import show
 from enfold.errors import UsageError
 
+FORMATS = ("parquet", "csv", "xpt", "dataset-json", "dataset-ndjson")  # those of serve/write.py
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("study", type=Path, help="study folder")
     parser.add_argument("folder", type=Path, help="folder to write, a new one")
     what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--adam", action="store_true", help="analysis datasets (docs/reference/adam.md), with define.xml"
+                      " beside xpt and Dataset-JSON")  # fmt: skip
     what.add_argument("--sdtm", action="store_true", help="SDTM domains with supplemental qualifiers,"
                       " as docs/reference/sdtm-lupus.md describes them; `enfold land` lands them again")  # fmt: skip
     what.add_argument("--meds", action="store_true", help="a dataset of the Medical Event Data Standard 0.4"
                       " (docs/how-to/other-engines.md)")  # fmt: skip
     what.add_argument("--delta", action="store_true", help="all that was landed, as Delta tables over the ledger's own"
                       " files (docs/how-to/other-engines.md)")  # fmt: skip
+    parser.add_argument("--format", choices=FORMATS, default="parquet", help="of --adam and --sdtm; xpt: SAS"
+                        " transport version 5; dataset-json, -ndjson: Dataset-JSON 1.1 (default: parquet)")  # fmt: skip
     parser.add_argument("--run", help="the run (default: the one in force)")
 
 
@@ -30,17 +36,14 @@ def execute(args: argparse.Namespace) -> int:
         text = "\n".join(f"{args.folder / name}: {rows} rows" for name, rows in tables.items())
         show(args, {"folder": str(args.folder), "tables": tables}, text)
         return 0
+    from enfold.serve import adam, meds, sdtm
+
     run = _run(args)
     if args.meds:
-        from enfold.serve import meds
-
         files = meds.export(args.study, run, args.folder)
     else:
-        from enfold.serve import sdtm
-
-        files = sdtm.export(args.study, run, args.folder)
-    suffix = "" if args.meds else ".parquet"
-    text = "\n".join(f"{args.folder / name}{suffix}: {rows} rows" for name, rows in files.items())
+        files = (adam if args.adam else sdtm).export(args.study, run, args.folder, args.format)
+    text = "\n".join(f"{args.folder / name}: {rows} rows" for name, rows in files.items())
     show(args, {"folder": str(args.folder), "run": run, "files": files}, text)
     return 0
 

@@ -9,13 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+<<<<<<< HEAD
 import pyarrow.parquet as pq
+=======
+import pyarrow.compute as pc
+>>>>>>> e6f65c6 (enfold export --adam: Parquet, CSV, SAS transport files, Dataset-JSON and Define-XML from one specification; checked before writing)
 
 from enfold import schema
 from enfold.errors import UsageError
 from enfold.land import mapping
 from enfold.land.mapping import Mapping, Rule
+<<<<<<< HEAD
 from enfold.serve.effective import effective
+=======
+from enfold.ledger.ledger import Ledger
+from enfold.run import manifest
+from enfold.serve import write
+from enfold.serve.files import texts
+>>>>>>> e6f65c6 (enfold export --adam: Parquet, CSV, SAS transport files, Dataset-JSON and Define-XML from one specification; checked before writing)
 from enfold.shipped import shipped
 
 SET = "lupus"
@@ -29,21 +40,27 @@ def domains() -> dict[str, Mapping]:
     return {n.upper(): mapping.load(f"{SET}/{n}") for n in names}
 
 
-def export(folder: Path, run: str, target: Path) -> dict[str, int]:
-    """Write a Parquet file for each domain that has rows, and its SUPP--; return rows by file name.
+def export(folder: Path, run: str, target: Path, form: str = "parquet") -> dict[str, int]:
+    """Write a file for each domain that has rows, and its SUPP--; return rows by file name.
 
     Args:
         folder: the study folder.
         run: the run whose effective events are written.
         target: a folder that does not exist yet.
+        form: one of `write.FORMATS`.
 
     Raises:
         UsageError: the folder exists, a fact is contested, or an event has no place in the set; nothing was written.
     """
+<<<<<<< HEAD
     if target.exists():
         msg = f"{target} exists"
         raise UsageError(msg, remedy="Name a new folder.")
     left: dict[str, Rows] = {t: rows.to_pylist() for t, rows in effective(folder, run).items()}
+=======
+    write.is_new(target)
+    left = _effective(folder, run)
+>>>>>>> e6f65c6 (enfold export --adam: Parquet, CSV, SAS transport files, Dataset-JSON and Define-XML from one specification; checked before writing)
     files: dict[str, pa.Table] = {}
     for domain, chosen in domains().items():
         rows: Rows = []
@@ -62,10 +79,9 @@ def export(folder: Path, run: str, target: Path) -> dict[str, int]:
         counts = ", ".join(f"{n} {t}" for t, n in sorted(homeless.items()))
         msg = f"no domain of schemas/mappings/{SET} takes {counts}"
         raise UsageError(msg, remedy="Nothing was written. Add the instrument to a mapping of the set.")
-    target.mkdir(parents=True)
-    for name, table in files.items():
-        pq.write_table(table, target / f"{name}.parquet")
-    return {name: table.num_rows for name, table in files.items()}
+    position = manifest.read(folder, run)["pins"]["position"]
+    made, study = write.stamp(Ledger(folder / "ledger"), position)
+    return write.write(target, [texts(n.upper(), n.upper(), t) for n, t in files.items()], form, made, study.id)
 
 
 def _takes(rule: Rule, event: dict[str, Any]) -> bool:

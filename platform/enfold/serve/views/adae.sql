@@ -17,7 +17,7 @@ flagged AS (
     FROM reported
 )
 SELECT o.study_id AS STUDYID, o.subject_id AS USUBJID, o.place AS ASEQ, o.occurrence_id AS AEID, s.TRT01P AS TRTP,
-       s.AGE, s.SEX, s.SAFFL, s.TRTSDT, s.TRTEDT, o.term AS AETERM, o.body_system AS AEBODSYS, o.category AS AECAT,
+       s.ARM, s.AGE, s.SEX, s.SAFFL, s.TRTSDT, s.TRTEDT, o.term AS AETERM, o.body_system AS AEBODSYS, o.category AS AECAT,
        e.occurred AS AESTDTC, o.from_date AS ASTDT, o.start_day AS ASTDY, o.until_date AS AENDT,
        CAST(o.until_date - s.TRTSDT + CASE WHEN o.until_date >= s.TRTSDT THEN 1 ELSE 0 END AS BIGINT) AS AENDY,
        CAST(o.until_date - o.from_date + 1 AS BIGINT) AS ADURN,

@@ -26,7 +26,15 @@ SELECT s.study_id AS STUDYID, s.subject_id AS USUBJID, s.subject_id AS SUBJID, s
        CASE WHEN s.status IN ('died', 'discontinued') THEN coalesce(upper(replace(l.cause, '_', ' ')),
                      CASE WHEN s.status = 'died' THEN 'DEATH' END) END AS DCSREAS,
        CASE WHEN s.infusion_date IS NOT NULL THEN 'Y' ELSE 'N' END AS SAFFL,
+       a.ENRLFL, a.EFFFL, a.DLTFL, a.PKFL,
        s.event_ids
 FROM subjects s
+LEFT JOIN (
+    SELECT study_id, subject_id, max(flag) FILTER (set = 'enrolled') AS ENRLFL,
+           max(flag) FILTER (set = 'efficacy_evaluable') AS EFFFL, max(flag) FILTER (set = 'dlt_evaluable') AS DLTFL,
+           max(flag) FILTER (set = 'pk') AS PKFL
+    FROM (SELECT *, CASE included WHEN 'yes' THEN 'Y' WHEN 'no' THEN 'N' END AS flag FROM analysis_sets)
+    GROUP BY study_id, subject_id
+) a USING (study_id, subject_id)
 LEFT JOIN ended d USING (study_id, subject_id)
 LEFT JOIN left_for l USING (study_id, subject_id);

@@ -21,7 +21,7 @@ SELECT v.study_id AS STUDYID, v.subject_id AS USUBJID, v.place AS ASEQ, s.TRT01P
        CASE WHEN v.censored THEN 1::BIGINT WHEN v.value_number IS NOT NULL THEN 0::BIGINT END AS CNSR,
        s.TRTSDT + CAST(v.start_day AS INTEGER) AS STARTDT,
        s.TRTSDT + CAST(v.start_day AS INTEGER) + CAST(v.value_number AS INTEGER) AS ADT,
-       coalesce(left(v.reason, 200), CASE WHEN v.censored THEN 'censored' WHEN v.value_number IS NOT NULL THEN 'event' END)
+       coalesce(rtrim(left(v.reason, 200)), CASE WHEN v.censored THEN 'censored' WHEN v.value_number IS NOT NULL THEN 'event' END)
            AS EVNTDESC,
        coalesce(n.SRCDOM, 'ADSRC') AS SRCDOM, CASE WHEN n.SRCDOM IS NULL THEN 'EVENTID' ELSE 'OCCURRED' END AS SRCVAR,
        coalesce(n.SRCSEQ, v.place) AS SRCSEQ, v.event_ids

@@ -1,0 +1,49 @@
+"""ADaM out: the analysis views of a run, as `schemas/adam/` specifies them, in files of one format."""
+
+from contextlib import closing
+from pathlib import Path
+
+import duckdb
+
+from enfold.ledger.ledger import Ledger
+from enfold.run import manifest
+from enfold.serve import build, define, write
+from enfold.serve.files import File
+from enfold.serve.specification import ARROW, Dataset, adam
+from enfold.serve.study import connect
+
+SUBMITTED = ("xpt", "dataset-json", "dataset-ndjson")  # formats that Define-XML goes with
+
+
+def export(folder: Path, run: str, target: Path, form: str = "parquet") -> dict[str, int]:
+    """Write a file for each dataset that has rows, and define.xml beside formats of submission; return rows by file.
+
+    Args:
+        folder: the study folder.
+        run: the run whose views are written.
+        target: a folder that does not exist yet.
+        form: one of `write.FORMATS`.
+
+    Raises:
+        UsageError: the folder exists, a library is missing, or a value has no place in the format; nothing was written.
+    """
+    write.is_new(target)
+    position = manifest.read(folder, run)["pins"]["position"]
+    made, about = write.stamp(Ledger(folder / "ledger"), position)
+    with closing(connect(build.build(folder, run, publish=False))) as con:
+        files = [found for dataset in adam().values() if (found := _file(con, dataset)).rows.num_rows]
+    beside = {}
+    if form in SUBMITTED:
+        beside["define.xml"] = define.encoded(about.id, about.title, files, write.FORMATS[form], made)
+    return write.write(target, files, form, made, about.id, beside)
+
+
+def _file(con: duckdb.DuckDBPyConnection, dataset: Dataset) -> File:
+    """Return the rows of one view, in the order of its key, with the columns and types of the specification."""
+    types = {"text": "VARCHAR", "integer": "BIGINT", "number": "DECIMAL(38, 9)", "date": "DATE"}
+    columns = ", ".join(f"CAST({v.name} AS {types[v.kind]}) AS {v.name}" for v in dataset.variables)
+    order = ", ".join(f"{k} NULLS FIRST" for k in dataset.key)
+    rows = con.sql(f"SELECT {columns} FROM {dataset.name.lower()} ORDER BY {order}").to_arrow_table()
+    for place, variable in enumerate(dataset.variables):  # DuckDB's Arrow may be of a wider type
+        rows = rows.set_column(place, variable.name, rows.column(place).cast(ARROW[variable.kind]))
+    return File(dataset.name, dataset.label, dataset.variables, rows, dataset.key)
