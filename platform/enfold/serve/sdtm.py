@@ -9,24 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-<<<<<<< HEAD
-import pyarrow.parquet as pq
-=======
-import pyarrow.compute as pc
->>>>>>> e6f65c6 (enfold export --adam: Parquet, CSV, SAS transport files, Dataset-JSON and Define-XML from one specification; checked before writing)
 
 from enfold import schema
 from enfold.errors import UsageError
 from enfold.land import mapping
 from enfold.land.mapping import Mapping, Rule
-<<<<<<< HEAD
-from enfold.serve.effective import effective
-=======
 from enfold.ledger.ledger import Ledger
 from enfold.run import manifest
 from enfold.serve import write
+from enfold.serve.effective import effective
 from enfold.serve.files import texts
->>>>>>> e6f65c6 (enfold export --adam: Parquet, CSV, SAS transport files, Dataset-JSON and Define-XML from one specification; checked before writing)
 from enfold.shipped import shipped
 
 SET = "lupus"
@@ -52,15 +44,8 @@ def export(folder: Path, run: str, target: Path, form: str = "parquet") -> dict[
     Raises:
         UsageError: the folder exists, a fact is contested, or an event has no place in the set; nothing was written.
     """
-<<<<<<< HEAD
-    if target.exists():
-        msg = f"{target} exists"
-        raise UsageError(msg, remedy="Name a new folder.")
-    left: dict[str, Rows] = {t: rows.to_pylist() for t, rows in effective(folder, run).items()}
-=======
     write.is_new(target)
-    left = _effective(folder, run)
->>>>>>> e6f65c6 (enfold export --adam: Parquet, CSV, SAS transport files, Dataset-JSON and Define-XML from one specification; checked before writing)
+    left: dict[str, Rows] = {t: rows.to_pylist() for t, rows in effective(folder, run).items()}
     files: dict[str, pa.Table] = {}
     for domain, chosen in domains().items():
         rows: Rows = []
