@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from enfold.report.association import associations
+from enfold.report.associations import associations
 from enfold.report.rounding import rounded
 from enfold.serve.build import current
 from enfold.serve.study import connect

@@ -7,7 +7,7 @@ stretch. Its interval inverts the band (Brookmeyer and Crowley, Biometrics 1982;
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from fractions import Fraction
@@ -52,6 +52,12 @@ def kaplan_meier(observed: Iterable[tuple[int, bool]]) -> tuple[Step, ...]:
     last_seen: Counter[int] = Counter()
     for day, event in observed:
         (happened if event else last_seen)[day] += 1
+    return curve(happened, last_seen)
+
+
+def curve(happened: Mapping[int, int], last_seen: Mapping[int, int]) -> tuple[Step, ...]:
+    """Return the curve from how many had the event, and how many were last seen without it, on each day."""
+    happened, last_seen = Counter(happened), Counter(last_seen)
     at_risk = happened.total() + last_seen.total()
     survival, greenwood = Fraction(1), Fraction(0)
     steps = []

@@ -50,6 +50,7 @@ class Choices:
         quantile: 2 or 7 of Hyndman and Fan (Am Stat 1996;50:361); 2 is SAS's default, 7 that of R.
         interval: of a proportion: `clopper_pearson` (exact) or `wilson` (score).
         level: coverage of every interval.
+        landmarks: months after the start of a time to event at which its curve is printed.
         trend_scores: of ordered levels in the trend test: their `rank` or their `dose`.
     """
 
@@ -58,6 +59,7 @@ class Choices:
     quantile: int = 2
     interval: str = "clopper_pearson"
     level: Decimal = Decimal("0.95")
+    landmarks: tuple[int, ...] = (6, 12)
     trend_scores: str = "rank"
 
 
@@ -71,7 +73,10 @@ def choices(entry: dict[str, Any]) -> Choices:
         raise wrong("report", "percent_places", "must be a whole number from 0 to 6")
     if type(level) is not Decimal or not Decimal("0.5") <= level < 1:
         raise wrong("report", "level", "must be a number from 0.5 to below 1, such as 0.95")
-    return Choices(**entry)
+    landmarks = entry.get("landmarks", [6, 12])
+    if not isinstance(landmarks, list) or not all(type(m) is int and m > 0 for m in landmarks):
+        raise wrong("report", "landmarks", "must be a list of whole months above 0")
+    return Choices(**{**entry, "landmarks": tuple(sorted({*landmarks}))})
 
 
 REPORT_KEYS = {f.name for f in fields(Choices)}

@@ -9,11 +9,20 @@ import duckdb
 from enfold.report.model import Table
 from enfold.report.question import Source
 from enfold.report.sheet import Sheet
+from enfold.report.tables.association import expansion, expansion_associations, response_associations
+from enfold.report.tables.baseline import baseline
+from enfold.report.tables.course import follow_up, relapse_times, relapses, times
 from enfold.report.tables.disposition import analysis_sets, disposition
+from enfold.report.tables.events import adverse_events, deviations
+from enfold.report.tables.response import responses
+from enfold.report.tables.toxicity import courses, grades, limiting
 from enfold.study import StudyFile
 
 # in the order of a report; each makes no table, one, or one an endpoint
-MAKERS = (disposition, analysis_sets)
+MAKERS = (
+    disposition, analysis_sets, baseline, responses, times, relapses, relapse_times, follow_up, grades, courses,
+    limiting, adverse_events, expansion, response_associations, expansion_associations, deviations,
+)  # fmt: skip
 
 
 def sheets(con: duckdb.DuckDBPyConnection, study: StudyFile) -> list[Sheet]:

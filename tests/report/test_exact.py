@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import fisher_exact
 
-from enfold.report.association import freeman_halton
+from enfold.report.exact import freeman_halton
 from enfold.report.rounding import rounded
 
 
