@@ -17,6 +17,7 @@ from typing import Any
 
 MOST_TABLES = 1_000_000  # beyond that the enumeration would take too long; exactness matters for small groups
 MOST_ORDERS = 200_000
+MOST_DRAWN = 200  # subjects; beyond that the approximation is close, and drawing takes long
 DRAWN = 100_000
 SEED = 20_250_630  # of a generator whose sequence is frozen: the same orders on every machine
 MOST_PAIRS = 1_000_000
@@ -76,7 +77,7 @@ def trend(yes: Sequence[int], of: Sequence[int], scores: Sequence[Fraction | Dec
     weights = _whole(scores)
     mean = Fraction(responders * sum(w * n for w, n in zip(weights, of, strict=True)), everybody)
     seen = sum(w * k for w, k in zip(weights, yes, strict=True))
-    if everybody > 500 or prod(n + 1 for n in of) > MOST_TABLES:
+    if everybody > MOST_DRAWN or prod(n + 1 for n in of) > MOST_TABLES:
         return P(_normal_trend(seen, mean, weights, of, responders), "Cochran-Armitage (normal approximation)")
     ways = {(0, 0): 1}  # responders so far, weighted sum so far -> tables
     for w, n in zip(weights, of, strict=True):
@@ -115,7 +116,7 @@ def ranks(groups: tuple[tuple[Decimal, ...], ...]) -> P:
     n = len(pooled)
     sizes = [len(g) for g in filled]
     scale = lcm(*sizes)
-    if scale * (n * (n + 1)) ** 2 > MOST_SQUARES:
+    if n > MOST_DRAWN or scale * (n * (n + 1)) ** 2 > MOST_SQUARES:
         from scipy.stats import kruskal
 
         found = kruskal(*([float(x) for x in g] for g in filled))
@@ -193,7 +194,7 @@ def shift(
     differences = sorted(b - a for a in one for b in two)
     n = len(differences)
     middle = (Fraction(differences[(n - 1) // 2]) + Fraction(differences[n // 2])) / 2
-    if len(one) + len(two) > 200:
+    if len(one) + len(two) > MOST_DRAWN:
         return middle, None
     tail, below, place = Fraction(1 - level) / 2, 0, 0
     ways, total = _rank_sum_ways(len(one), len(two)), comb(len(one) + len(two), len(one))
