@@ -2,14 +2,17 @@
 
 import hashlib
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from enfold import schema
-from enfold.ledger import engine
-from enfold.ledger.canonical import slot_sql
+from enfold.ledger.canonical import slot
 from enfold.ledger.forms import forms
 
+ROWS = 1 << 18  # in memory at once while they are hashed
 HOST_STAMPS = {"plugin", "plugin_version", "code_hash"}
 
 
@@ -19,27 +22,31 @@ def slot_digests(table: schema.Table, rows: pa.Table) -> dict[int, str]:
     if table.name == "events":  # the cut: ids and content of what stands
         fields = [f for f in table.fields if f.name in {"study_id", "subject_id", "event_id", "content"}]
         rows = rows.filter(rows.column("effective"))
-    keys = rows.select(["study_id", "subject_id"])
-    con = engine.scratch()
-    con.register("rows", keys.append_column("line", forms(fields, rows, before="|")))
-    lines = con.sql(f"""
-        WITH places AS (
-            SELECT study_id, subject_id, {slot_sql()} AS slot
-            FROM (SELECT DISTINCT study_id, subject_id FROM rows))
-        SELECT slot, line FROM rows JOIN places USING (study_id, subject_id) ORDER BY slot, line
-    """).to_arrow_table()
-    sums: dict[int, hashlib._Hash] = {}
-    for batch in lines.to_batches():
-        slots, text = batch.column(0).to_numpy(), batch.column(1)
-        ends = [*(slots[1:] != slots[:-1]).nonzero()[0] + 1, len(slots)]
-        for begin, end in zip([0, *ends], ends, strict=False):
-            octets = _octets(text.slice(begin, end - begin))
-            slot = int(slots[begin])
-            if slot in sums:
-                sums[slot].update(octets)
-            else:  # nothing stands before the first line
-                sums[slot] = hashlib.sha256(octets[1:])
-    return {slot: found.hexdigest() for slot, found in sums.items()}
+    if not rows.num_rows:
+        return {}
+    slots = _slots(rows)
+    lines = forms(fields, rows, before="|")
+    in_order = pc.sort_indices(lines).to_numpy()
+    in_order = in_order[slots[in_order].argsort(kind="stable")]  # by slot, and in it by line
+    found, begins = np.unique(slots[in_order], return_index=True)
+    whole = lines.chunk(0) if lines.num_chunks == 1 else lines
+    digests = {}
+    for place, begin, end in zip(found.tolist(), begins, [*begins[1:], len(slots)], strict=True):
+        sum_ = hashlib.sha256()
+        for at in range(begin, end, ROWS):
+            taken = whole.take(pa.array(in_order[at : min(at + ROWS, end)]))
+            octets = _octets(taken if isinstance(taken, pa.Array) else taken.combine_chunks())
+            sum_.update(octets if at > begin else octets[1:])  # nothing stands before the first line
+        digests[place] = sum_.hexdigest()
+    return digests
+
+
+def _slots(rows: pa.Table) -> Any:
+    """Return the slot of each row's subject, as a numpy array; the rows are of one study."""
+    (study,) = pc.unique(rows.column("study_id")).to_pylist()
+    subjects = rows.column("subject_id").combine_chunks().dictionary_encode()
+    slots = [slot(study, s) for s in subjects.dictionary.to_pylist()]
+    return np.array(slots, np.int16)[subjects.indices.to_numpy()]
 
 
 def _octets(text: pa.StringArray) -> memoryview:
