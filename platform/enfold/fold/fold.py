@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from enfold import schema
 from enfold.errors import IntegrityError
@@ -12,7 +13,7 @@ from enfold.fold.added import facts_sql
 from enfold.fold.cut import Cut
 from enfold.fold.resolve import resolve
 from enfold.ledger import engine
-from enfold.ledger.canonical import content_sql
+from enfold.ledger.canonical import content_sql, filled
 from enfold.shipped import package_file
 from enfold.study import StudyFile
 
@@ -51,9 +52,8 @@ def fold(
     con = engine.connect()
     _tables(con, events, study, cut, queries)
     con.execute(package_file("fold/sql/00_time.sql"))
-    resolve(con)
-    _events(con)
     tables = schema.state()
+    con.execute(f"CREATE VIEW events AS {_versions(events, resolve(con))}")
     state = {"events": _sorted(con, tables["events"], study.id)}
     for event_type in schema.events():
         con.unregister(f"ev_{event_type}")
@@ -142,20 +142,30 @@ def no_queries() -> pa.Table:
     return pa.table({n: pa.array([], pa.string()) for n in ("code", "reason", "event_id")})
 
 
-def _events(con: duckdb.DuckDBPyConnection) -> None:
-    """Define the view of event versions; content digests make the cut's digest."""
-    copied = ", ".join(
-        n for n in schema.state()["events"].names if n not in {"event_type", "effective", "content", "study_id"}
-    )
-    parts = [
-        f"SELECT '{t}' AS event_type, coalesce(content, {content_sql(t)}) AS content, {copied} FROM ev_{t}"
-        for t in schema.events()
-    ]
-    con.execute(f"""
-        CREATE VIEW events AS
-        SELECT v.*, e.event_id IS NOT NULL AS effective
-        FROM ({" UNION ALL ".join(parts)}) v LEFT JOIN effective_ids e USING (subject_id, event_id)
-    """)
+def _versions(events: Mapping[str, pa.Table], replaced: set[str]) -> str:
+    """Return the query of all event versions; content digests make the cut's digest.
+
+    Args:
+        events: rows by type.
+        replaced: types of which some event may not be effective.
+    """
+    copied = ", ".join(n for n in schema.state()["events"].names if n not in _MADE)
+    present = {t: rows for t, rows in events.items() if rows.num_rows} or {"retraction": _no_events("retraction")}
+    read = {
+        t: f"SELECT '{t}' AS event_type, coalesce(content, {content_sql(t, filled=filled(rows))}) AS content, {copied}"
+        f" FROM ev_{t}"
+        for t, rows in present.items()
+    }
+    parts = [f"SELECT *, true AS effective FROM ({q})" for t, q in read.items() if t not in replaced]
+    asked = [q for t, q in read.items() if t in replaced]
+    if asked:
+        parts.append(f"""
+            SELECT v.*, e.event_id IS NOT NULL AS effective FROM ({" UNION ALL ".join(asked)}) v
+            LEFT JOIN (SELECT DISTINCT subject_id, event_id FROM effective_ids) e USING (subject_id, event_id)""")
+    return " UNION ALL ".join(parts)
+
+
+_MADE = {"event_type", "effective", "content", "study_id"}
 
 
 def _close(study: StudyFile, until: dt.datetime | None) -> dt.datetime | None:
@@ -174,9 +184,24 @@ def _register(con: duckdb.DuckDBPyConnection, name: str, columns: dict[str, tupl
 
 
 def _sorted(con: duckdb.DuckDBPyConnection, table: schema.Table, study_id: str) -> pa.Table:
-    columns = ", ".join(f"'{study_id}' AS study_id" if c == "study_id" else f'"{c}"' for c in table.names).replace(
-        f"'{study_id}'", "'" + study_id.replace("'", "''") + "'", 1
-    )
-    order = ", ".join(f'"{c}"' for c in table.names if c not in {"study_id"})
-    rows = con.sql(f"SELECT {columns} FROM {table.name} ORDER BY {order}").to_arrow_table()
-    return rows.cast(table.arrow())
+    """Return the rows of a state table by key; where keys are not unique, by everything else as well."""
+    study = "'" + study_id.replace("'", "''") + "' AS study_id"
+    columns = ", ".join(study if c == "study_id" else f'"{c}"' for c in table.names)
+    key = [c for c in table.key if c != "study_id"]
+
+    def by(names: list[str]) -> pa.Table:
+        order = ", ".join(f'"{c}"' for c in names)
+        return con.sql(f"SELECT {columns} FROM {table.name} ORDER BY {order}").to_arrow_table().cast(table.arrow())
+
+    rows = by(key)
+    return by([*key, *(c for c in table.names if c not in table.key)]) if _double(rows.select(key)) else rows
+
+
+def _double(keys: pa.Table) -> bool:
+    """Whether a row of sorted keys may be the same as the next; lists and nulls are not looked at."""
+    same = pa.chunked_array([pa.repeat(pa.scalar(value=True), max(0, keys.num_rows - 1))])
+    for column in keys.columns:
+        if not pa.types.is_list(column.type):
+            equal = pc.equal(column.slice(0, len(same)), column.slice(1))
+            same = pc.and_(same, pc.fill_null(equal, fill_value=True))
+    return bool(pc.any(same).as_py())

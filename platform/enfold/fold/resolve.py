@@ -8,22 +8,27 @@ corrected past it comes back.
 import duckdb
 
 from enfold import schema
+from enfold.ledger import engine
 from enfold.ledger.versions import ENVELOPE, standing_facts, types
 
 
-def resolve(con: duckdb.DuckDBPyConnection) -> None:
+def resolve(con: duckdb.DuckDBPyConnection) -> set[str]:
     """Turn the tables `ev_<type>` into `e_<type>`, one row per standing fact within the cut.
 
     Adds `fact_id` (id of the first version), `event_ids` (the standing versions), `contested`
-    and the time columns; writes `version_doubts` and `all_subjects`.
+    and the time columns; writes `version_doubts`, `effective_ids` and `all_subjects`.
+    Returns the types of which some event may not be effective.
     """
-    standing_facts(con)
+    versioned = standing_facts(con)
     con.execute(_MOMENTS.format(texts=" UNION ALL ".join(f"SELECT occurred FROM facts_{t}" for t in types())))
     con.execute(_WITHIN)
+    (bounded,) = engine.one_row(con, "SELECT occurred_until IS NOT NULL FROM study")
     for event_type in types():
-        _within_cut(con, event_type)
+        con.execute(f"CREATE TABLE e_{event_type} AS {_within_cut(event_type) if bounded else _dated(event_type)}")
     facts = (f"SELECT subject_id, fact_id, event_ids, contested FROM e_{t}" for t in types())
     con.execute(_DOUBTS.format(facts=" UNION ALL ".join(facts)))
+    left = {t for t in types() if bounded and engine.one_row(con, _LEFT_OUT.format(t))[0]}
+    return versioned | left | {"retraction"}
 
 
 # Many events share their clinical time: each text is read once.
@@ -56,29 +61,34 @@ _BLANKED = {
 }
 
 
-def _within_cut(con: duckdb.DuckDBPyConnection, event_type: str) -> None:
-    blanked = _BLANKED.get(event_type, {})
-    names = (*ENVELOPE, *schema.events()[event_type].names)
-    columns = ", ".join(f'{blanked[c]} AS "{c}"' if c in blanked else f'"{c}"' for c in names)
-    death = "AND NOT (milestone = 'death' AND beyond(occurred) AND (SELECT blank_death FROM study))"
-    con.execute(f"""
-        CREATE TABLE e_{event_type} AS
-        SELECT subject_id, {columns}, fact_id, event_ids, contested,
-               from_at, from_latest, from_date
+def _dated(event_type: str, **instead: str) -> str:
+    """Return the query of a type's facts with their times; `instead` says what some columns become."""
+    names = (*ENVELOPE[1:], *schema.events()[event_type].names)
+    columns = ", ".join(f'{instead[c]} AS "{c}"' if c in instead else f'"{c}"' for c in names)
+    return f"""
+        SELECT subject_id, {columns}, fact_id, event_ids, contested, from_at, from_latest, from_date
         FROM facts_{event_type} LEFT JOIN moments USING (occurred)
-        WHERE ((SELECT occurred_until FROM study) IS NULL
-            OR CASE (SELECT rule FROM cut_rules WHERE event_type = '{event_type}')
-               WHEN 'none' THEN true
-               WHEN 'subject' THEN subject_id IN (FROM cut_subjects)
-               ELSE NOT beyond(occurred) END)
-        {death if event_type == "disposition" else ""};
-        DROP TABLE facts_{event_type};
-    """)
+    """
 
 
+def _within_cut(event_type: str) -> str:
+    """Return the query of the facts that the bound in clinical time leaves."""
+    beyond = "coalesce(from_at > (SELECT occurred_until FROM study), false)"  # beyond(occurred), from its moment
+    death = f"AND NOT (milestone = 'death' AND {beyond} AND (SELECT blank_death FROM study))"
+    return f"""
+        {_dated(event_type, **_BLANKED.get(event_type, {}))}
+        WHERE CASE (SELECT rule FROM cut_rules WHERE event_type = '{event_type}')
+              WHEN 'none' THEN true
+              WHEN 'subject' THEN subject_id IN (FROM cut_subjects)
+              ELSE NOT {beyond} END
+        {death if event_type == "disposition" else ""}
+    """
+
+
+_LEFT_OUT = "SELECT (SELECT count(*) FROM ev_{0}) > (SELECT count(*) FROM e_{0})"
 _DOUBTS = """
-    CREATE TABLE effective_ids AS
-    SELECT DISTINCT subject_id, unnest(event_ids) AS event_id FROM ({facts});
+    CREATE VIEW effective_ids AS
+    SELECT subject_id, unnest(event_ids) AS event_id FROM ({facts});
 
     CREATE TABLE suite_queries AS
     SELECT DISTINCT e.subject_id, q.code, q.reason, q.event_id

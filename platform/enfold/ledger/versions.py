@@ -14,6 +14,7 @@ Landing order plays no part: only which events are there.
 import duckdb
 
 from enfold import schema
+from enfold.ledger import engine
 from enfold.ledger.canonical import content_fields, form
 
 ENVELOPE = ("study_id", "occasion_id", "visit_id", "occurred")
@@ -24,17 +25,22 @@ def types() -> list[str]:
     return [t for t in schema.events() if t != "retraction"]
 
 
-def standing_facts(con: duckdb.DuckDBPyConnection) -> None:
-    """Turn the tables `ev_<type>` into `facts_<type>`, one row per fact that stands.
+def standing_facts(con: duckdb.DuckDBPyConnection) -> set[str]:
+    """Define over the tables `ev_<type>` the relations `facts_<type>`, one row per fact that stands.
 
     Adds `fact_id` (id of the first version), `event_ids` (the standing versions) and `contested`;
     leaves the tables `statements`, `edges`, `retraction`, `corrections`, `live` and `withdrawn`.
+    Returns the types that hold events with more than one version: of the others every event is a fact.
     """
     _statements(con)
     _standing_retractions(con)
     con.execute(_GRAPH)
+    versioned = {t for (t,) in con.execute(_VERSIONED).fetchall()}
     for event_type in types():
-        _facts(con, event_type)
+        if event_type in versioned:
+            _standing_versions(con, event_type)
+        con.execute(f"CREATE VIEW facts_{event_type} AS {_facts(event_type, versions=event_type in versioned)}")
+    return versioned
 
 
 def _statements(con: duckdb.DuckDBPyConnection) -> None:
@@ -68,7 +74,7 @@ def _standing_retractions(con: duckdb.DuckDBPyConnection) -> None:
         SELECT DISTINCT subject_id, event_id, target, CAST(NULL AS BOOLEAN) AS stands
         FROM edges WHERE withdraws AND found
     """)
-    while True:
+    while engine.one_row(con, "SELECT count(*) FROM retraction")[0]:
         # RETURNING drains into fetchall; an empty answer means that the rest is a cycle or decided
         decided = con.execute("""
             UPDATE retraction AS r SET stands = NOT EXISTS (
@@ -119,29 +125,44 @@ _GRAPH = """
 """
 
 
-def _facts(con: duckdb.DuckDBPyConnection, event_type: str) -> None:
+_VERSIONED = """
+    SELECT DISTINCT event_type FROM statements s
+    SEMI JOIN (SELECT subject_id, event_id FROM linked UNION ALL FROM doubles) v
+      ON v.subject_id = s.subject_id AND v.event_id = s.event_id
+"""
+
+
+def _facts(event_type: str, *, versions: bool) -> str:
+    """Return the query of a type's facts: events of one version as they are, and what standing versions agree on."""
     body = schema.events()[event_type].names
     plain = ", ".join(f'v."{c}"' for c in (*ENVELOPE, *body))
+    single = f"""
+        SELECT v.subject_id, {plain}, v.event_id AS fact_id, [v.event_id] AS event_ids, false AS contested
+        FROM ev_{event_type} v"""
+    if not versions:
+        return single
     agreed = ", ".join(
         f'CASE WHEN count(DISTINCT v."{c}") <= 1 AND count(v."{c}") IN (0, count(*)) THEN min(v."{c}") END AS "{c}"'
-        for c in ENVELOPE
+        for c in (*ENVELOPE, *body)
         if c != "occasion_id"
     )
-    agreed_body = ", ".join(
-        f'CASE WHEN count(DISTINCT v."{c}") <= 1 AND count(v."{c}") IN (0, count(*)) THEN min(v."{c}") END AS "{c}"'
-        for c in body
-    )
-    con.execute(f"""
-        CREATE TABLE facts_{event_type} AS
-        SELECT v.subject_id, {plain}, v.event_id AS fact_id, [v.event_id] AS event_ids, false AS contested
-        FROM ev_{event_type} v
+    return f"""{single}
         ANTI JOIN linked l ON l.subject_id = v.subject_id AND l.event_id = v.event_id
         ANTI JOIN doubles d ON d.subject_id = v.subject_id AND d.event_id = v.event_id
-    """)
-    # versions of one fact that stand; what they say decides whether they agree, not what they replace
+        UNION ALL BY NAME
+        SELECT v.subject_id, {agreed}, coalesce(min(v.occasion_id), min(o.occasion_id)) AS occasion_id,
+               v.fact AS fact_id, list_sort(list_distinct(list(v.event_id))) AS event_ids,
+               count(DISTINCT v.said) > 1 AS contested
+        FROM versions_{event_type} v
+        LEFT JOIN ev_{event_type} o ON o.subject_id = v.subject_id AND o.event_id = v.fact
+        GROUP BY v.subject_id, v.fact"""
+
+
+def _standing_versions(con: duckdb.DuckDBPyConnection, event_type: str) -> None:
+    """Keep the versions of one fact that stand; what they say decides whether they agree, not what they replace."""
     says = [f for f in content_fields(event_type) if f.name not in {"supersedes", "retracts"}]
     con.execute(f"""
-        CREATE OR REPLACE TABLE versions AS
+        CREATE TABLE versions_{event_type} AS
         SELECT DISTINCT ON (v.subject_id, fact, v.event_id, said) v.*, coalesce(t.fact_id, v.event_id) AS fact,
                {form(says, "v")} AS said
         FROM ev_{event_type} v
@@ -149,14 +170,4 @@ def _facts(con: duckdb.DuckDBPyConnection, event_type: str) -> None:
         LEFT JOIN linked l ON l.subject_id = v.subject_id AND l.event_id = v.event_id
         LEFT JOIN doubles d ON d.subject_id = v.subject_id AND d.event_id = v.event_id
         WHERE t.event_id IS NOT NULL OR (l.event_id IS NULL AND d.event_id IS NOT NULL)
-    """)
-    con.execute(f"""
-        INSERT INTO facts_{event_type} BY NAME
-        SELECT v.subject_id, {agreed}, coalesce(min(v.occasion_id), min(o.occasion_id)) AS occasion_id,
-               {agreed_body + "," if agreed_body else ""}
-               v.fact AS fact_id, list_sort(list_distinct(list(v.event_id))) AS event_ids,
-               count(DISTINCT v.said) > 1 AS contested
-        FROM versions v
-        LEFT JOIN ev_{event_type} o ON o.subject_id = v.subject_id AND o.event_id = v.fact
-        GROUP BY v.subject_id, v.fact
     """)
