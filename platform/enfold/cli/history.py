@@ -26,8 +26,9 @@ def execute(args: argparse.Namespace) -> int:
         r = found[0]
         of = f" of {r['changes_event']}" if r["changes_event"] else ""
         where = f" ({r['source_file']} row {r['source_row']})" if r["source_row"] else ""
-        lines.append(f"{r['position']:>5}  {r['committed_at'][:19]}Z  {r['author']}  {r['change']} {r['event_type']}"
-                     f" {r['event_id']}{of}{where}: {r['reason']}")  # fmt: skip
+        said = f" at {r['recorded_at'][:19]}Z" if r["recorded_at"] else ""
+        lines.append(f"{r['position']:>5}  {r['committed_at'][:19]}Z  {r['author']}{said}  {r['change']}"
+                     f" {r['event_type']} {r['event_id']}{of}{where}: {r['reason']}")  # fmt: skip
         for f in found:
             if f["field"]:
                 lines.append(f"           {f['field']}: " + (f"{f['old']} -> {f['new']}" if f["old"] else f["new"]))

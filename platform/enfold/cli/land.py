@@ -17,8 +17,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                         " name is an event type and its columns are enfold's")  # fmt: skip
     parser.add_argument("--supp", type=Path, action="append", default=[], metavar="FILE", help="supplemental"
                         " qualifiers (SDTM SUPP--), joined to the rows of the one file that is landed")  # fmt: skip
-    parser.add_argument("--dictionary", type=Path, metavar="FILE", help="data dictionary of the REDCap project whose"
-                        " export is landed")  # fmt: skip
+    parser.add_argument("--dictionary", type=Path, metavar="FILE", help="data dictionary of a REDCap project,"
+                        " or the ODM document with the metadata of the one that is landed")  # fmt: skip
     parser.add_argument("--type", dest="event_type", help="event type of a file in enfold's columns")
     parser.add_argument("--source", help="name of the source system")
     parser.add_argument("--author", default=author(), help="who lands it")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 import duckdb
 
 from enfold.errors import UsageError
+from enfold.land import told
 from enfold.land.mapping import quote
 from enfold.land.readers import ROW
 from enfold.ledger import engine
@@ -17,12 +18,12 @@ Key = TypeVar("Key", bound=Hashable)
 UNTICKED = "___"  # in the name of a REDCap checkbox
 IDENTITY = {  # columns that say which row it is, by format of the source
     "redcap": {"redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance"},
-    "odm": {"StudyOID", "MetaDataVersionOID", "SubjectKey", "StudyEventOID", "StudyEventRepeatKey", "FormOID",
-            "FormRepeatKey", "ItemGroupOID", "ItemGroupRepeatKey", "ItemOID"},
+    "odm": {*told.RECORD},
     "fhir-r4": {"resourceType", "id", "component"},
     "fhir-r5": {"resourceType", "id", "component"},
     "meds": set[str](),
-}  # fmt: skip
+}
+HANDED_DOWN = ("SubjectData", "StudyEventData", "FormData", "ItemGroupData")  # of ODM, to each row below
 IGNORED_ROWS = "only_in_rows_left_out"
 
 
@@ -37,7 +38,8 @@ def columns(con: duckdb.DuckDBPyConnection, staged: "Staged") -> None:
     source, mapping = staged.source, staged.mapping
     if mapping.native:
         return
-    fates = {c: mapping.leaves_out(c) for c in source.rows.column_names if c not in {*mapping.columns, ROW}}
+    read = {ROW, *mapping.columns, *(told.TOLD if told.tells(mapping) else ())}
+    fates = {c: mapping.leaves_out(c) for c in source.rows.column_names if c not in read}
     unnamed = [c for c, rule in fates.items() if rule is None]
     if unnamed and mapping.source:
         filled = some(con, {c: f"{quote(c)} IS NOT NULL AND {_fate('mapped OR ignored IS NULL')}" for c in unnamed})
@@ -64,15 +66,16 @@ def values(con: duckdb.DuckDBPyConnection, staged: "Staged") -> None:
     if not mapping.source:
         return
     conditions = [*(r.when for r in mapping.rules), *(c for _, c in mapping.ignore)]
+    beside = tuple(mapping.source.get("carry", ()))
     decides = set().union(IDENTITY[mapping.source["format"]], *(c.deciding for c in conditions))
     unread = {}
-    for column in mapping.columns:
+    for column in (c for c in mapping.columns if not c.startswith(HANDED_DOWN)):
         readers = [r.when.sql() for r in mapping.rules if column in r.columns]
-        if column in source.rows.column_names and column not in decides and "true" not in readers:
+        if column in source.rows.column_names and column not in {*decides, *beside} and "true" not in readers:
             # a box that nobody ticked is exported as 0, on forms that nobody opened too
             value = f"nullif({quote(column)}, '0')" if UNTICKED in column else quote(column)
             read = " OR ".join(f"({r})" for r in readers) or "false"
-            unread[column] = f"{value} IS NOT NULL AND NOT ({read}) AND {_fate('mapped')}"
+            unread[column] = f"{value} IS NOT NULL AND NOT ({read}) AND {_fate('mapped AND NOT absent')}"
     for column in some(con, unread):
         for (row,) in con.execute(f"SELECT {ROW} FROM source WHERE {unread[column]} ORDER BY {ROW}").fetchall():
             staged.refused.append(

@@ -35,8 +35,8 @@ def read(data: bytes, name: str) -> pa.Table:
         UnicodeDecodeError: not UTF-8.
     """
     if name.lower().endswith(".json"):
-        if len(data) > limits.MAX_JSON:
-            raise limits.over(name, f"{len(data):,} octets in one document", limits.MAX_JSON,
+        if len(data) > limits.MAX_DOCUMENT:
+            raise limits.over(name, f"{len(data):,} octets in one document", limits.MAX_DOCUMENT,
                               remedy="Write it as NDJSON, one record a line.")  # fmt: skip
         document = _parse(data.decode("utf-8-sig"), name, "the document")
         if not isinstance(document, dict) or VERSION not in document:

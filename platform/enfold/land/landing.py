@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from enfold.errors import EnfoldError, FindingsError
-from enfold.land import admit, gate, refused
+from enfold.errors import EnfoldError, FindingsError, UsageError
+from enfold.land import admit, gate, refused, told
 from enfold.land import snapshot as snapshot_of
 from enfold.land.mapping import Mapping
 from enfold.land.readers import ROW, Source
@@ -186,6 +186,9 @@ def _compared(
     dry_run: bool,
 ) -> dict[str, pa.Table]:
     """Return what a snapshot adds, counted."""
+    if staged.source.tells_changes:
+        msg = f"{report.source}: tells its changes itself, and is no snapshot"
+        raise UsageError(msg, remedy="Land it without --snapshot: what it removes is withdrawn. Nothing was landed.")
     if staged.unknown_refused:
         msg = f"{report.source}: {staged.unknown_refused} refused rows have no key, so what vanished cannot be told"
         raise FindingsError(msg, remedy=f"Nothing was landed. {first_refusal(report)}")
@@ -252,6 +255,7 @@ def _gate(staged: Staged) -> tuple[dict[str, str], list[dict[str, Any]]]:
         found += outcome.refused
         queries += outcome.queries
     if found:
+        found += told.siblings(staged, {r["source_row"] for r in found})
         bad = pa.array(sorted({r["source_row"] for r in found}), pa.int64())
         for event_type, rows in staged.events.items():
             gone = rows.filter(pc.is_in(rows.column(ROW), value_set=bad)).column("event_id")

@@ -16,7 +16,7 @@ PART = ("number", "comparator", "text", "missing")
 ITEM, VALUE = "*item", "*value"  # what a rule with `each` reads
 SOURCES: dict[str, dict[str, type]] = {  # what `[source]` may say, by format
     "redcap": {"missing": list, "choices": dict, "id": str},
-    "odm": {"missing": list, "records": list, "offset": str},
+    "odm": {"missing": list, "records": list, "carry": dict, "offset": str, "leave_out": list},
     "fhir-r4": {"subject_system": str},
     "fhir-r5": {"subject_system": str},
     "meds": {"missing": list},

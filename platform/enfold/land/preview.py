@@ -6,6 +6,7 @@ from enfold.land.landing import Report
 from enfold.land.mapping import Mapping
 from enfold.land.mapping_check import columns_of
 from enfold.land.stage import Staged
+from enfold.land.told import TOLD
 
 
 def preview(staged: Staged, report: Report) -> list[dict[str, Any]]:
@@ -23,7 +24,8 @@ def preview(staged: Staged, report: Report) -> list[dict[str, Any]]:
     named = {c for columns in report.ignored_columns.values() for c in columns}
     for column in staged.source.rows.column_names[:-1]:
         if column not in named:
-            lines.append(_line(f"column {column}", ", ".join(_uses(mapping, column)) or "decides which rule", None))
+            uses = _uses(mapping, column) or ["who, when, why" if column in TOLD else "decides which rule"]
+            lines.append(_line(f"column {column}", ", ".join(uses), None))
     lines += [_line(f"left out {rule}", ", ".join(columns), None) for rule, columns in report.ignored_columns.items()]
     return lines
 

@@ -2,6 +2,7 @@
 
 import io
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ class Source:
     rows: pa.Table  # every column string, plus `source_row` (1 = first data row)
     joined: tuple[tuple[str, str, int], ...] = ()  # files that the rows were made with: name, digest, rows
     faults: tuple[dict[str, Any], ...] = ()  # what the reader found wrong with single rows: refusals
+    tells_changes: bool = False  # its rows are versions, in their order (land/told.py)
 
 
 def read(path: Path) -> Source:
@@ -76,6 +78,39 @@ def from_arrow(rows: Any, name: str) -> Source:
     text = as_text(table)
     limits.fields(name, text)
     return Source(name, sha256(sink.getvalue()), text)
+
+
+def unpacked(path: Path) -> tuple[bytes, str]:
+    """Return the bytes of a file, unpacked if its name ends in `.gz`, and its name.
+
+    Raises:
+        UsageError: it cannot be read, or unpacks to too much.
+    """
+    name = limits.source_name(path.name)
+    data = octets(path, name)
+    if not name.lower().endswith(".gz"):
+        return data, name
+    try:
+        return io.BufferedReader(from_csv.Unpacked(data, name), 1 << 20).read(), name
+    except (pa.ArrowException, OSError):
+        raise UsageError(f"{name}: not readable as gzip", remedy="Pack the file again.") from None
+
+
+def from_records(records: list[dict[str, str | None]], name: str, first: Sequence[str]) -> pa.Table:
+    """Return records as a table of text: the columns of `first` in that order, then others as they come.
+
+    Raises:
+        UsageError: beyond a limit, or half a character.
+    """
+    columns = dict.fromkeys(first) | dict.fromkeys(c for r in records for c in r)
+    limits.column_names(name, list(columns))
+    limits.shape(name, len(records), len(columns))
+    try:
+        table = pa.table({c: pa.array([r.get(c) for r in records], pa.large_string()) for c in columns})
+    except UnicodeEncodeError:  # half of a surrogate pair, written as \\ud800
+        raise UsageError(f"{name}: a text holds half a character", remedy="Export the file again, in UTF-8.") from None
+    limits.fields(name, table)
+    return as_text(table)
 
 
 def octets(path: Path, name: str) -> bytes:

@@ -14,14 +14,14 @@ def read(path: Path, mapping: Mapping | None = None, dictionary: Path | None = N
     Args:
         path: the file.
         mapping: what it will be landed with.
-        dictionary: a REDCap project's data dictionary.
+        dictionary: a REDCap project's data dictionary, or an ODM document with the metadata.
 
     Raises:
         UsageError: not readable as what the mapping says it is.
     """
     form = mapping.source.get("format") if mapping else None
-    if dictionary and form != "redcap":
-        msg = "a data dictionary goes with a mapping whose [source] has the format redcap"
+    if dictionary and form not in ("redcap", "odm"):
+        msg = "a dictionary goes with a mapping whose [source] has the format redcap or odm"
         raise UsageError(msg, remedy="Leave --dictionary out, or choose such a mapping.")
     match form:
         case "redcap":
@@ -29,5 +29,10 @@ def read(path: Path, mapping: Mapping | None = None, dictionary: Path | None = N
 
             assert mapping
             return from_redcap.read(path, mapping, dictionary)
+        case "odm":
+            from enfold.land import from_odm
+
+            assert mapping
+            return from_odm.read(path, mapping, dictionary)
         case _:
             return readers.read(path)

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from enfold import schema
 from enfold.errors import ConflictError, UsageError
-from enfold.land import account, check, limits
+from enfold.land import account, check, limits, told
 from enfold.land.changes import NAMESPACE, staged_schema, with_ids
 from enfold.land.mapping import ENVELOPE_TARGETS, Mapping, Rule, literal, quote, target_sql
 from enfold.land.readers import ROW, Source
@@ -31,6 +31,7 @@ class Staged:
     ignored_columns: dict[str, list[str]] = field(default_factory=dict)  # by rule
     refused_ids: set[str] = field(default_factory=set)  # of refused rows, as far as their keys can be told
     unknown_refused: int = 0  # refused rows whose keys cannot be told
+    versions: dict[int, tuple[int, ...]] = field(default_factory=dict)  # rows of one record, by each of them
 
 
 def stage(source: Source, mapping: Mapping, study_id: str, system: str | None) -> Staged:
@@ -56,6 +57,7 @@ def stage(source: Source, mapping: Mapping, study_id: str, system: str | None) -
     account.values(con, staged)
     for place, rule in enumerate(mapping.rules):
         _stage_rule(con, staged, rule, f"rule{place}", study_id, system)
+    told.spread(con, staged)
     bad = sorted({r["source_row"] for r in staged.refused})
     con.register("bad", pa.table({ROW: pa.array(bad, pa.int64())}))
     _refused_ids(con, staged, len(mapping.rules))
@@ -64,6 +66,7 @@ def stage(source: Source, mapping: Mapping, study_id: str, system: str | None) -
         rows = _typed(con, rule, f"rule{place}", source)
         parts.setdefault(rule.emits, []).append(rows)
     staged.events = {t: pa.concat_tables(p) for t, p in parts.items()}
+    told.chain(con, staged)
     (gone,) = engine.one_row(con, f"SELECT count(*) FROM fate SEMI JOIN bad USING ({ROW}) WHERE mapped")
     staged.mapped_rows -= gone
     _refuse_ambiguous_keys(con, staged)
@@ -87,10 +90,9 @@ def _classify(con: duckdb.DuckDBPyConnection, staged: Staged) -> None:
     any_rule = " OR ".join(f"({r.when.sql()})" for r in mapping.rules)
     cases = " ".join(f"WHEN {c.sql()} THEN {literal(n)}" for n, c in mapping.ignore)
     ignored = f"CASE {cases} END" if cases else "NULL"
-    con.execute(f"""
-        CREATE TABLE fate AS
-        SELECT {ROW}, ({any_rule or "false"}) AS mapped, {ignored} AS ignored FROM source
-    """)
+    plain = f"SELECT {ROW}, ({any_rule or 'false'}) AS mapped, {ignored} AS ignored, false AS absent FROM source"
+    versions = told.fate_sql(any_rule or "false", ignored)
+    con.execute(f"CREATE TABLE fate AS {versions if told.tells(mapping) else plain}")
     (staged.mapped_rows,) = engine.one_row(con, "SELECT count(*) FROM fate WHERE mapped")
     staged.ignored = dict(
         con.execute(
@@ -118,7 +120,7 @@ def _stage_rule(
     study_id: str,
     system: str | None,
 ) -> None:
-    fields = dict(rule.fields)
+    fields = dict(told.FILLS if told.tells(staged.mapping) else {}) | rule.fields
     fields.setdefault("study_id", {"constant": study_id})
     if system:
         fields.setdefault("source_system", {"constant": system})
@@ -143,7 +145,7 @@ def _stage_rule(
             SELECT {", ".join(columns)},
                    '1' AS schema_version, {ROW}, {_key_sql(key)} AS natural_key,
                    {_key_sql(rule.occasion_key) if rule.occasion_key else "NULL"} AS occasion_natural
-            FROM {rule.rows_sql()} SEMI JOIN (SELECT {ROW} FROM fate WHERE mapped) USING ({ROW})
+            FROM {rule.rows_sql()} SEMI JOIN (SELECT {ROW} FROM fate WHERE mapped AND NOT absent) USING ({ROW})
             WHERE {rule.when.sql()})
     """)
     (staged.by_rule[rule.name],) = engine.one_row(con, f"SELECT count(*) FROM {name}")

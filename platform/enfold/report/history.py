@@ -1,5 +1,6 @@
 """History: every event of a subject as it reached us, who, when, why, what it said before and after."""
 
+import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ from enfold import schema, study
 from enfold.ledger.canonical import content_fields, slot
 from enfold.ledger.ledger import Ledger
 
-COLUMNS = ("position", "committed_at", "author", "reason", "change", "event_type", "event_id", "changes_event",
-           "field", "old", "new", "source_file", "source_row")  # fmt: skip
+COLUMNS = ("position", "committed_at", "recorded_at", "author", "reason", "change", "event_type", "event_id",
+           "changes_event", "field", "old", "new", "source_file", "source_row")  # fmt: skip
 HIDDEN = {"study_id", "subject_id", "supersedes", "retracts", "schema_version"}
 
 
@@ -39,6 +40,7 @@ def history(
         head = {
             "position": event["position"],
             "committed_at": commit.committed_at,
+            "recorded_at": _instant(event["recorded_at"]),
             "author": event["author"] or commit.author,
             "reason": event["reason"] or commit.reason,
             "event_type": event["event_type"],
@@ -51,6 +53,10 @@ def history(
     if event_id:
         out = [r for r in out if event_id in (r["event_id"], *(r["changes_event"] or "").split())]
     return [r for r in out if field in (None, r["field"]) or (field and r["change"] == "retracted")]
+
+
+def _instant(when: dt.datetime | None) -> str | None:
+    return when.astimezone(dt.UTC).isoformat() if when else None
 
 
 def _lines(event: dict[str, Any], latest: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
