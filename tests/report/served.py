@@ -5,8 +5,7 @@ from pathlib import Path
 import duckdb
 
 from enfold import study
-from enfold.serve.build import current
-from enfold.shipped import package_file, shipped_names
+from enfold.serve.build import create_views, current
 from enfold.study import StudyFile
 
 
@@ -21,8 +20,7 @@ def changed(demo: Path, *statements: str) -> duckdb.DuckDBPyConnection:
     for (name,) in names:
         con.execute(f'CREATE TABLE "{name}" AS FROM demo."{name}"')
     con.execute("DETACH demo")
-    for view in shipped_names("serve/views", ".sql"):
-        con.execute(package_file(f"serve/views/{view}"))
+    create_views(con)
     for statement in statements:
         con.execute(statement)
     return con

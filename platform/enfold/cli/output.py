@@ -46,6 +46,23 @@ def create_new(path: Path, data: bytes) -> None:
         raise UsageError(msg, remedy="Name another file, or move this one away.") from None
 
 
+def written_picture(args: argparse.Namespace, svg: str) -> None:
+    """Write a picture to the new file `args.picture`, as its ending says, and say so.
+
+    Raises:
+        UsageError: the file exists, or its ending is not one that can be written.
+    """
+    ending = args.picture.suffix.lower()
+    if ending not in (".svg", ".png"):
+        msg = f"{args.picture}: a picture ends in .svg or .png"
+        raise UsageError(msg, remedy="Name the file so.")
+    from enfold.report.plots.svg import png
+
+    data = png(svg) if ending == ".png" else svg.encode()
+    create_new(args.picture, data)
+    show(args, {"picture": str(args.picture), "bytes": len(data)}, f"{args.picture}: {len(data)} bytes")
+
+
 def instant(text: str | None) -> dt.datetime | None:
     """Return a bound of a cut in UTC.
 

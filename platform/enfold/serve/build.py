@@ -72,7 +72,7 @@ def _write(aside: Path, folder: Path, run: str, found: dict[str, Any]) -> None:
     con.execute("COMMENT ON TABLE asked IS 'Endpoints that the study file asks for, and how it imputes them.'")
     text = Ledger(folder / "ledger").study_text(found["pins"]["position"])
     _protocol(con, found, text)
-    _views(con)
+    create_views(con)
     con.close()
 
 
@@ -106,7 +106,7 @@ def _levels(parsed: study.StudyFile) -> list[dict[str, Any]]:
     ]
 
 
-def _views(con: duckdb.DuckDBPyConnection) -> None:
+def create_views(con: duckdb.DuckDBPyConnection) -> None:
     """Create the views, each as soon as those that it reads are there."""
     waiting = [package_file(f"serve/views/{name}") for name in shipped_names("serve/views", ".sql")]
     while waiting:

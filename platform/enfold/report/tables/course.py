@@ -160,7 +160,7 @@ def follow_up(source: Source) -> list[Sheet]:
             count(len(days)), cells.median(months["median"]), Cell("-"),
             cells.quartiles(months["q1"], months["q3"]), cells.range(months["least"], months["greatest"]),
         )))  # fmt: skip
-        steps = _curve(rows)
+        steps = curve_of(rows)
         middle, limits = _medians(cells, steps, source, MONTH)
         lines.append(Line("Reverse Kaplan-Meier", f"series = {text(alias)}", (
             count(len(days)), middle, limits, Cell("-"), Cell("-"),
@@ -184,7 +184,7 @@ def _life(source: Source, key: str, title: str, observed: str, aliases: list[str
     lines, competing = [], 0
     for alias in aliases:
         rows = series.get(alias, [])
-        steps = _curve(rows)
+        steps = curve_of(rows)
         events, censored = sum(s.events for s in steps), sum(s.censored for s in steps)
         competing += sum(r["competing"] for r in rows)
         middle, limits = _medians(source.cells, steps, source, scale)
@@ -209,7 +209,7 @@ def _life(source: Source, key: str, title: str, observed: str, aliases: list[str
 
 def _medians(cells: Cells, steps: tuple[Step, ...], source: Source, scale: Fraction) -> tuple[Cell, Cell]:
     middle = median(steps)
-    low, high = median_limits(steps, _z(source.study.report.level))
+    low, high = median_limits(steps, z_of(source.study.report.level))
     scaled = [None if v is None else Fraction(v) / scale for v in (middle, low, high)]
     return cells.number(scaled[0], "median", "kaplan_meier"), cells.span((scaled[1], scaled[2]), "log_log")
 
@@ -223,7 +223,7 @@ def _landmark(source: Source, steps: tuple[Step, ...], months: int) -> tuple[Cel
     if at_risk < FEWEST:
         return source.cells.number(None, name, "kaplan_meier"), source.cells.span(None, "log_log")
     last = before[-1] if before else None
-    band = last.band(_z(source.study.report.level)) if last else None
+    band = last.band(z_of(source.study.report.level)) if last else None
     value = 100 * (last.survival if last else Fraction(1))
     limits = tuple(100 * Fraction(b) for b in band) if band else None
     return (
@@ -244,7 +244,8 @@ def quartile(values: list[int], q: int, definition: int) -> Fraction | None:
     return values[place] + (Fraction((values[place + 1] - values[place]) * rest, 4) if rest else Fraction(0))
 
 
-def _curve(rows: list[dict[str, Any]]) -> tuple[Step, ...]:
+def curve_of(rows: list[dict[str, Any]]) -> tuple[Step, ...]:
+    """Return the curve of the rows of one series of a life table."""
     return curve(Counter({r["day"]: r["events"] for r in rows}), Counter({r["day"]: r["censored"] for r in rows}))
 
 
@@ -259,7 +260,8 @@ def _listed(aliases: list[str]) -> str:
     return ", ".join(text(a) for a in aliases)
 
 
-def _z(level: Decimal) -> Decimal:
+def z_of(level: Decimal) -> Decimal:
+    """Return the two-sided normal quantile of a level."""
     if level == Decimal("0.95"):
         return Z_95
     found = normal_quantile(level)
