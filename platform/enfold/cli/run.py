@@ -63,6 +63,10 @@ def execute(args: argparse.Namespace) -> int:
     lines += [
         f"failed: {f['plugin']} {f['declaration'] or ''} ({f['stage']}): {f['message']}" for f in manifest["failures"]
     ]
+    lines += [
+        f"withdrawn: {alias}, which failed in {n['failed']} of {n['of']} shards; its rows of the others are not served"
+        for alias, n in manifest["withdrawn"].items() if n["failed"] < n["of"]
+    ]  # fmt: skip
     if args.dev:
         names = ", ".join(manifest["unlocked"]) or "none"
         lines.append(f"UNLOCKED, for development only; plugins edited or unpinned: {names}")

@@ -87,7 +87,7 @@ def _one(
 
 
 def _fail(out: Evaluated, task: Task, stage: str, message: str) -> None:
-    out.failures.append(Failure(task.offered.plugin, stage, message, task.declaration.id))
+    out.failures.append(Failure(task.offered.plugin, stage, message, task.declaration.id, task.alias))
 
 
 def stamp(task: Task, raw: pa.Table, study_id: str, subjects: set[str]) -> pa.Table:

@@ -34,6 +34,7 @@ class Failure:
     stage: str  # trust, load, register, declare, compute, return
     message: str
     declaration: str | None = None
+    alias: str | None = None  # of the study file, where it is one of a run's tasks that failed
 
 
 @dataclass

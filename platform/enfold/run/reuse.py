@@ -17,6 +17,7 @@ from enfold.ledger.ledger import Ledger
 from enfold.run import manifest
 from enfold.run.pins import same_but_for_the_ledger
 from enfold.run.plan import Shard
+from enfold.run.withdraw import MARK
 
 SHARE = 4  # where more than a quarter of all events is new, everything is worked
 
@@ -32,7 +33,8 @@ def _is_whole(target: Path, shard: Shard) -> bool:
         for name, digest in summary["files"].items():
             storage.read_verified(target / name / f"{shard.name}.parquet", digest)
         tables = {*schema.state(), *schema.results()}
-        return bool(summary["shard"] == shard.name and set(summary["files"]) == tables and not summary["failures"])
+        return bool(summary["shard"] == shard.name and set(summary["files"]) == tables and not summary["failures"]
+                    and MARK not in summary)  # fmt: skip
     except (FileNotFoundError, IntegrityError, ValueError, KeyError, TypeError, AttributeError):
         return False  # it is worked again
 

@@ -22,8 +22,9 @@ from enfold.run import manifest as manifest_file
 from enfold.run import pins, poison, reuse
 from enfold.run.gather import gather
 from enfold.run.plan import ROWS_PER_SHARD, Shard, plan_shards
-from enfold.run.shard import Job
+from enfold.run.shard import Job, expected
 from enfold.run.watch import observed, watched
+from enfold.run.withdraw import withdraw
 
 
 def run(
@@ -91,11 +92,12 @@ def _run(
         todo = [s for s in shards if s not in there]
         say(f"run {digest[:16]}: {_rows(ledger)} events, {len(todo)} of {len(shards)} shards to work,"
             f" {len(tasks)} derivations and endpoints")  # fmt: skip
-        job = Job(str(folder / "ledger"), str(target), cut, text, dev)
+        job = Job(str(folder / "ledger"), str(target), cut, text, dev, expected(tasks))
         if todo:
             with watched(target, todo, round(_rows(ledger) * len(todo) / len(shards)), say):
                 _work(job, todo, runner, options)
             poison.raise_first(target, len(shards))
+        withdrawn = withdraw(target, shards)
         manifest = gather(target, shards, [asdict(f) for f in found.failures])
         cost = observed(target, todo)
         manifest |= {
@@ -106,6 +108,7 @@ def _run(
             "asked": pins.asked(parsed, tasks),
             "analysis_sets": pins.analysis_sets(parsed, tasks),
             "runner": runner,
+            "withdrawn": withdrawn,
             "worked": [s.name for s in todo],
             **cost,
             "rows_read": cost["rows_read"] + rows,

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from enfold import schema, study
 from enfold.evaluate.call import evaluate
-from enfold.evaluate.discover import discover_for
+from enfold.evaluate.discover import Failure, discover_for
 from enfold.evaluate.graph import Task, plan
 from enfold.fold.cut import Cut
 from enfold.fold.fold import fold, no_queries
@@ -40,6 +40,7 @@ class Job:
     cut: Cut
     study_text: str
     dev: bool = False
+    tasks: tuple[tuple[str, str, str], ...] = ()  # alias, plugin and code hash of what is to be evaluated
 
 
 @dataclass
@@ -86,6 +87,7 @@ def _work(job: Job, shard: Shard, clock: Clock, events: dict[str, pa.Table]) -> 
     target = Path(job.target)
     with clock.at("open"):
         ledger, parsed, tasks = _prepared(job)
+        tasks, lost = _as_expected(job, tasks)
     with clock.at("read"):
         events |= read_events(ledger, job.cut, [(shard.slot_from, shard.slot_until)])
     with clock.at("fold"):
@@ -113,7 +115,7 @@ def _work(job: Job, shard: Shard, clock: Clock, events: dict[str, pa.Table]) -> 
         "events": read,
         "rows": {n: t.num_rows for n, t in sorted(tables.items())},
         "slots": slots,
-        "failures": [asdict(f) for f in out.failures],
+        "failures": [asdict(f) for f in [*lost, *out.failures]],
         "files": files,
     }
     data = json.dumps(summary, sort_keys=True).encode()
@@ -167,6 +169,26 @@ def _prepared(job: Job) -> tuple[Ledger, study.StudyFile, list[Task]]:
     parsed = study.parse(job.study_text)
     folder = Path(job.ledger)
     return Ledger(folder), parsed, plan(parsed, discover_for(parsed, folder.parent, dev=job.dev))
+
+
+def expected(tasks: list[Task]) -> tuple[tuple[str, str, str], ...]:
+    """Return what a run evaluates, for its workers to compare with what they find."""
+    return tuple((t.alias, t.offered.plugin, t.offered.code_hash) for t in tasks)
+
+
+def _as_expected(job: Job, tasks: list[Task]) -> tuple[list[Task], list[Failure]]:
+    """Return the tasks whose plugin this worker loaded in the run's version, and a failure for each other one.
+
+    A worker may be another machine, or have run into a limit while it loaded a plugin.
+    """
+    found = {e[0]: e for e in expected(tasks)}
+    lost = []
+    for one in job.tasks:
+        if found.get(one[0]) != one:
+            what = "has another version of it" if one[0] in found else "could not load it"
+            lost.append(Failure(one[1], "load", f"a worker {what}", alias=one[0]))
+    names = {f.alias for f in lost}
+    return [t for t in tasks if t.alias not in names], lost
 
 
 @cache
