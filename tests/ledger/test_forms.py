@@ -27,16 +27,24 @@ VALUES = {
 ROWS = st.lists(st.fixed_dictionaries({f.name: st.none() | VALUES[f.kind] for f in FIELDS}), max_size=12)
 
 
-@given(ROWS, st.integers(1, 5), st.sampled_from([1, forms.SAMPLE]))
+@given(ROWS, st.integers(1, 5), st.integers(1, 9), st.sampled_from([0, 8, 1000]), st.booleans())
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_forms_equal_the_form_in_sql(rows: list[dict[str, object]], pieces: int, sample: int) -> None:
+def test_forms_equal_the_form_in_sql(
+    rows: list[dict[str, object]], pieces: int, times: int, few: int, folded: bool
+) -> None:
+    """In one piece or several, folded or not, whether distinct values and combinations count as few or many."""
     shape = pa.schema([f.arrow().with_nullable(True) for f in FIELDS])
-    table = pa.concat_tables([pa.Table.from_pylist(rows[i::pieces], schema=shape) for i in range(pieces)])
+    table = pa.concat_tables([pa.Table.from_pylist((rows * times)[i::pieces], schema=shape) for i in range(pieces)])
     con = engine.scratch()
     con.register("rows", table)
     wanted = con.sql(f"SELECT '|' || {canonical.form(FIELDS)} AS line FROM rows").to_arrow_table()
+    if folded:
+        kept = {f.name for f in FIELDS if f.kind == "ids"}
+        table = pa.table({n: table[n] if n in kept else table[n].dictionary_encode() for n in table.column_names})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(forms, "SAMPLE", sample)  # 1: every column counts as one of many values
+        patch.setattr(forms, "ROWS", 7)
+        patch.setattr(forms, "SAMPLE", few or 1)  # 1: every column counts as one of many values
+        patch.setattr(forms, "FEW", few or 0.001)
         found = forms.forms(FIELDS, table, before="|")
     assert found.to_pylist() == wanted.column(0).to_pylist()
 

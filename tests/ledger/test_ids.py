@@ -1,5 +1,7 @@
 """The id index: it answers as a scan of all segments would, and damage never answers."""
 
+import hashlib
+import uuid
 from pathlib import Path
 
 import pyarrow as pa
@@ -83,14 +85,49 @@ def test_a_damaged_block_is_named_and_its_file_may_be_deleted(indexed: Ledger) -
 
 def test_an_index_with_a_damaged_head_or_of_another_chain_is_not_in_force(indexed: Ledger, tmp_path: Path) -> None:
     (file,) = (indexed.path / "index").glob("*.ids")
-    data = bytearray(file.read_bytes())
-    data[3] ^= 4
-    file.write_bytes(bytes(data))
+    whole = file.read_bytes()
+    file.write_bytes(whole[:3] + b"?" + whole[4:])
     assert land(Ledger(indexed.path), ["a1", "g1"]) == 1
+    assert not file.exists()  # the next index is in its place
     other = Ledger.create(tmp_path / "other")
     (tmp_path / "other" / "index").mkdir()
-    (tmp_path / "other" / "index" / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "other" / "index" / file.name).write_bytes(whole)
     assert land(other, ["a1"]) == 1
+
+
+def test_an_index_of_an_older_format_is_made_anew(indexed: Ledger) -> None:
+    (file,) = (indexed.path / "index").glob("*.ids")
+    head, _, rest = file.read_bytes().split(b"\n", 2)
+    line = head.replace(b'"format": 2, ', b"") + b"\n"
+    assert line != head + b"\n"
+    file.write_bytes(line + hashlib.sha256(line).hexdigest().encode() + b"\n" + rest)
+    assert ids.ranges(indexed.path / "index", [s.hash for s in Ledger(indexed.path).commits.stored]) == []
+    assert land(Ledger(indexed.path), ["a1", "b1", "e1", "g1"]) == 1
+
+
+UUIDS = st.uuids().map(str) | st.uuids().map(lambda u: str(u).upper()) | st.text("0123456789abcdef-", max_size=36)
+
+
+@given(st.lists(UUIDS | st.text(max_size=4), max_size=12, unique=True), st.integers(0, 3))
+@settings(deadline=None)
+def test_octets_stand_for_one_id(names: list[str], skip: int) -> None:
+    """UUIDs by themselves, others by their SHA-256; which is which shows in the variant, so they never meet."""
+    found = ids.keys(pa.chunked_array([names[:3], names[3:]], pa.string())[skip:]).to_pylist()
+    assert len({*found}) == len(found) == len(names[skip:])
+    for name, key in zip(names[skip:], found, strict=True):
+        if key[8] >> 5 != 0b111:
+            assert str(uuid.UUID(bytes=key)) == name
+        else:
+            made = hashlib.sha256(name.encode()).digest()
+            assert (key[:8], key[8] & 31, key[9:]) == (made[:8], made[8] & 31, made[9:16])
+
+
+def test_an_id_that_imitates_the_octets_of_another_is_another() -> None:
+    digest = bytearray(hashlib.sha256(b"a1").digest()[:16])
+    same = str(uuid.UUID(bytes=bytes(digest)))
+    digest[8] |= 0b11100000
+    marked = str(uuid.UUID(bytes=bytes(digest)))
+    assert len({*ids.keys(pa.chunked_array([["a1", same, marked]])).to_pylist()}) == 3
 
 
 def test_ranges_of_like_size_are_merged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

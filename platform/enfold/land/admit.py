@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from enfold.ledger import engine
+from enfold.ledger import engine, hashes, ids
 from enfold.ledger.canonical import slot_sql
 from enfold.ledger.ledger import Ledger
 
@@ -41,11 +41,8 @@ def admit(ledger: Ledger, rows: pa.Table) -> Admitted:
     if once and known.num_rows == 0 and not ledger.redactions:
         return Admitted(rows, rows.num_rows, 0, 0)
     con.register("known", known)
-    con.execute("""
-        CREATE TABLE incoming AS
-        SELECT source_row, event_id, from_hex(sha256(event_id))[:16] AS id, from_hex(content)[:16] AS content
-        FROM staged
-    """)
+    incoming = rows.select(["source_row", "event_id"]).append_column("id", ids.keys(rows.column("event_id")))
+    con.register("incoming", incoming.append_column("content", hashes.heads(rows.column("content"))))
     con.register("redacted", pa.table({"event_id": pa.array(sorted(ledger.redactions), pa.string())}))
     con.execute("""
         CREATE TABLE held AS SELECT DISTINCT id, content FROM known SEMI JOIN incoming USING (id);

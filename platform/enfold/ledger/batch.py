@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from enfold.ledger import canonical, engine, ids, merkle, segments
 from enfold.ledger.commits import Segment
@@ -48,16 +49,31 @@ def write(event_type: str, rows: pa.Table, position: int, put: Callable[[pa.Tabl
 
 
 def order(rows: pa.Table) -> pa.Table:
-    """Return `n`, the place of each row in `rows`, and `slot`, in the order of a segment."""
-    con = engine.connect(threads=engine.cores())
-    keys = rows.select(["study_id", "subject_id", "source_row"])
-    con.register("rows", keys.append_column("n", pa.arange(0, rows.num_rows)))
-    return con.sql(f"""
-        WITH places AS (
-            SELECT study_id, subject_id, {canonical.slot_sql()} AS slot
-            FROM (SELECT DISTINCT study_id, subject_id FROM rows))
-        SELECT n, slot FROM rows JOIN places USING (study_id, subject_id) ORDER BY slot, subject_id, source_row, n
+    """Return `n`, the place of each row in `rows`, and `slot`, in the order of a segment.
+
+    That is by slot, subject and row of the source. Subjects are few: each is given its rank once.
+    """
+    study, subject = (rows.column(c).combine_chunks().dictionary_encode() for c in ("study_id", "subject_id"))
+    width = pa.scalar(len(subject.dictionary), pa.int64())
+    whose = pc.add(pc.multiply(study.indices.cast(pa.int64()), width), subject.indices).dictionary_encode()
+    of_study = pc.divide(whose.dictionary, width)
+    con = engine.scratch()
+    con.register("subjects", pa.table({
+        "place": pa.arange(0, len(whose.dictionary)),
+        "study_id": study.dictionary.take(of_study),
+        "subject_id": subject.dictionary.take(pc.subtract(whose.dictionary, pc.multiply(of_study, width))),
+    }))  # fmt: skip
+    ranked = con.sql(f"""
+        SELECT slot, rank() OVER (ORDER BY slot, subject_id, study_id) AS rank
+        FROM (SELECT *, {canonical.slot_sql()} AS slot FROM subjects) ORDER BY place
     """).to_arrow_table()
+    slot, rank = (ranked.column(c).combine_chunks() for c in ("slot", "rank"))
+    line = rows.column("source_row").combine_chunks()
+    first = None if _ascending(line) else pc.array_sort_indices(line)
+    of_row = whose.indices if first is None else whose.indices.take(first)
+    places = pc.array_sort_indices(rank.take(of_row))  # stable
+    found = slot.take(of_row.take(places))
+    return pa.table({"n": places if first is None else first.take(places), "slot": found})
 
 
 def placed(event_type: str, rows: pa.Table, places: pa.Table, position: int) -> pa.Table:
@@ -76,3 +92,7 @@ def placed(event_type: str, rows: pa.Table, places: pa.Table, position: int) -> 
         stored = stored.append(segments.CONTENT)
     full = [columns.get(f.name, pa.nulls(size, f.type)) for f in stored]
     return pa.Table.from_arrays(full, names=stored.names).cast(stored)
+
+
+def _ascending(numbers: pa.Array) -> bool:
+    return numbers.null_count == 0 and pc.all(pc.less_equal(numbers[:-1], numbers[1:])).as_py() is not False

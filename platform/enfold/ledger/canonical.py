@@ -69,22 +69,7 @@ def content_sql(of: str | Shape, alias: str = "", filled: Container[str] | None 
         filled: columns that hold anything at all; others add nothing and are not even asked.
     """
     of = shape(of) if isinstance(of, str) else of
-    return f"sha256(concat('{_piece(of.event_type)}', {form(_only(of.content, filled), alias)}))"
-
-
-def leaf_sql(of: Shape, filled: Container[str] | None = None, content: str | None = None) -> str:
-    """Return the Merkle leaf of one event: SHA-256 over its salt, content digest and the rest of its envelope.
-
-    The salt makes the leaf a commitment: it proves the event to whoever has it, and tells nothing to
-    whoever has the leaf alone, as after a redaction.
-
-    Args:
-        of: the fields that the event was landed with.
-        filled: as for `content_sql`.
-        content: SQL of the content digest where it is known already.
-    """
-    rest = form(_only(tuple(f for f in of.envelope if not f.content), filled))
-    return f"sha256(concat('leaf:', hex(salt), {content or content_sql(of, filled=filled)}, {rest}))"
+    return f"sha256(concat('{piece(of.event_type)}', {form(_only(of.content, filled), alias)}))"
 
 
 def filled(rows: pa.Table) -> set[str]:
@@ -102,7 +87,7 @@ def canonical_text(kind: str, value: object) -> str:
         # 9 places, as the schema holds; then without trailing zeros
         text = f"{Decimal(str(value)):.9f}".rstrip("0").rstrip(".")
     elif kind == "ids":
-        text = "".join(_piece(v) for v in sorted(value))  # type: ignore[call-overload]
+        text = "".join(piece(v) for v in sorted(value))  # type: ignore[call-overload]
     elif kind == "flag":
         text = "true" if value else "false"
     elif kind == "instant":
@@ -110,7 +95,7 @@ def canonical_text(kind: str, value: object) -> str:
         raise NotImplementedError(msg)
     else:
         text = str(value)
-    return _piece(text)
+    return piece(text)
 
 
 def content_digest(event_type: str, row: dict[str, object]) -> str:
@@ -120,7 +105,7 @@ def content_digest(event_type: str, row: dict[str, object]) -> str:
         for f in content_fields(event_type)
         if row.get(f.name) is not None
     )
-    return hashlib.sha256((_piece(event_type) + body).encode()).hexdigest()
+    return hashlib.sha256((piece(event_type) + body).encode()).hexdigest()
 
 
 def slot(study_id: str, subject_id: str) -> int:
@@ -139,5 +124,6 @@ def slot_sql(alias: str = "") -> str:
     return f"CAST((('0x' || substr({hexa}, 1, 4))::INTEGER >> 6) AS SMALLINT)"
 
 
-def _piece(text: str) -> str:
+def piece(text: str) -> str:
+    """Return the length of a text in octets, `:` and the text."""
     return f"{len(text.encode())}:{text}"

@@ -1,11 +1,14 @@
 """The canonical form of many rows at once: equal to `canonical.form`, from Arrow columns.
 
-Most columns of clinical data hold few distinct values, so the text of a value is made once for each of
-them; a form is then a join of ready pieces.
+Most columns of clinical data hold few distinct values, and neighbouring columns go together: all items of a
+form share subject, visit and time. So a text is made once for each distinct value, joined with its neighbours
+once for each distinct combination, and a row's form is a join of few ready pieces.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,48 +16,126 @@ import pyarrow.compute as pc
 from enfold.ledger import canonical, engine
 from enfold.schema import Field
 
-ROWS = 1 << 20  # at once: Arrow counts the octets of a string array in 31 bits
-SAMPLE = 1024  # rows whose values tell whether a column repeats itself
+ROWS = 1 << 18  # at once: Arrow counts the octets of a string array in 31 bits
+SAMPLE = 1024  # rows that tell whether a column holds few distinct values
+FEW = 8  # combinations are few if rows are so many times more
 
 
-def forms(fields: Iterable[Field], rows: pa.Table, before: str = "") -> pa.ChunkedArray:
-    """Return the canonical form of each row, preceded by `before`; columns that hold nothing add nothing."""
+@dataclass(frozen=True)
+class Folded:
+    """Texts, each held once, and for each row the place of its own; a null text adds nothing."""
+
+    texts: pa.Array
+    places: pa.Array
+
+    def spread(self) -> pa.Array | pa.Scalar:
+        """Return the text of each row, or the one text of all."""
+        return self.texts[0] if len(self.texts) == 1 else self.texts.take(self.places)
+
+
+Piece: TypeAlias = Folded | pa.Array
+
+
+def forms(
+    fields: Iterable[Field], rows: pa.Table, before: str = "", ready: Sequence[pa.Array | pa.ChunkedArray] = ()
+) -> pa.ChunkedArray:
+    """Return the canonical form of each row, preceded by `before` and by the row's `ready` texts.
+
+    Columns that hold nothing add nothing; columns may be dictionaries.
+    """
     have = canonical.filled(rows)
     asked = [f for f in fields if f.name in have]
-    chunks = [_joined(asked, rows.slice(at, ROWS), before) for at in range(0, rows.num_rows, ROWS)]
+    chunks = []
+    for at in range(0, rows.num_rows, ROWS):
+        some = rows.slice(at, ROWS)
+        start = Folded(pa.array([before]), pa.repeat(pa.scalar(0, pa.int64()), some.num_rows))
+        between = [_one(text.slice(at, ROWS)) for text in ready]
+        chunks.append(join([start, *between, *_pieces(asked, some)], some.num_rows))
     return pa.chunked_array(chunks, pa.string())
 
 
-def _joined(fields: list[Field], rows: pa.Table, before: str) -> pa.Array:
-    columns = {f.name: rows.column(f.name).combine_chunks() for f in fields}
-    held = {f.name: _held(columns[f.name]) for f in fields if f.kind != "ids"}
-    texts = _texts({f.name: f.kind for f in fields if f.kind != "ids"}, {n: values for n, (values, _) in held.items()})
-    pieces = []
-    for f in fields:
-        text, places = (_words(columns[f.name]), None) if f.kind == "ids" else (texts[f.name], held[f.name][1])
-        size = pc.binary_length(text).cast(pa.string())
-        piece = pc.binary_join_element_wise(f"{f.name}=", size, ":", text, "")  # null if the value is
-        pieces.append(piece if places is None else piece.take(places))
-    start = pa.repeat(pa.scalar(before), rows.num_rows)
-    return pc.binary_join_element_wise(start, *pieces, "", null_handling="skip")
+def join(pieces: Iterable[Piece], size: int) -> pa.Array:
+    """Return the pieces of each of `size` rows as one text; null adds nothing."""
+    done: list[Piece] = []
+    for piece in pieces:
+        both = _both(done[-1], piece) if done and isinstance(done[-1], Folded) and isinstance(piece, Folded) else None
+        done[-1 if both else len(done) :] = [both or piece]
+    spread = [p.spread() if isinstance(p, Folded) else p for p in done]
+    if not any(isinstance(p, pa.Array) for p in spread):
+        spread.append(pa.repeat(pa.scalar(""), size))
+    return _joined(*spread)
 
 
-def _held(column: pa.Array) -> tuple[pa.Array, pa.Array | None]:
-    """Return the distinct values and where each row's stands among them; of many, the column itself."""
+def fold(column: pa.Array) -> pa.Array | None:
+    """Return a column as a dictionary; None if it holds many distinct values."""
+    if pa.types.is_dictionary(column.type):
+        return column
     if len(column) > SAMPLE and 2 * len(column.slice(0, SAMPLE).unique()) > SAMPLE:
-        return column, None
+        return None
     held = column.dictionary_encode()
-    return (held.dictionary, held.indices) if 2 * len(held.dictionary) < len(column) else (column, None)
+    return held if 2 * len(held.dictionary) <= len(column) else None
+
+
+def _one(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _both(one: Folded, other: Folded) -> Folded | None:
+    """Return two neighbours as one, unless they go together in too many ways."""
+    if len(other.texts) == 1:
+        return Folded(_joined(one.texts, other.texts[0]), one.places)
+    if len(one.texts) == 1:
+        return Folded(_joined(one.texts[0], other.texts), other.places)
+    width = pa.scalar(len(other.texts), pa.int64())
+    pairs = pc.add(pc.multiply(one.places, width), other.places).dictionary_encode()
+    if len(pairs.dictionary) > len(pairs) // FEW:
+        return None
+    left = pc.divide(pairs.dictionary, width)
+    right = pc.subtract(pairs.dictionary, pc.multiply(left, width))
+    return Folded(_joined(one.texts.take(left), other.texts.take(right)), pairs.indices.cast(pa.int64()))
+
+
+def _joined(*texts: pa.Array | pa.Scalar) -> pa.Array:
+    # not `skip`, which leaves out a row whose texts are all null
+    return pc.binary_join_element_wise(*texts, "", null_handling="replace", null_replacement="")
+
+
+def _pieces(fields: list[Field], rows: pa.Table) -> list[Piece]:
+    """Return what each field adds to a form: its name, `=`, the length of its text, `:` and its text."""
+    columns = {f.name: _one(rows.column(f.name)) for f in fields}
+    held = {f.name: None if f.kind == "ids" else fold(columns[f.name]) for f in fields}
+    texts = _texts({f.name: f.kind for f in fields}, {n: columns[n] if h is None else h.dictionary for n, h in held.items()})
+    pieces: list[Piece] = []
+    for name, text in texts.items():
+        size, few = pc.binary_length(text), held[name]
+        if few is not None:
+            heads = pc.binary_join_element_wise(f"{name}=", size.cast(pa.string()), ":", text, "")  # null if it is
+            pieces.append(_folded(heads, few.indices))
+        else:
+            sizes = size.dictionary_encode()
+            heads = pc.binary_join_element_wise(f"{name}=", sizes.dictionary.cast(pa.string()), ":", "")
+            pieces += [_folded(heads, sizes.indices), text]
+    return pieces
+
+
+def _folded(texts: pa.Array, places: pa.Array) -> Folded:
+    if places.null_count:
+        places = pc.fill_null(places, len(texts))
+        texts = pa.concat_arrays([texts, pa.nulls(1, texts.type)])
+    return Folded(texts, places.cast(pa.int64()))
 
 
 def _texts(kinds: dict[str, str], values: dict[str, pa.Array]) -> dict[str, pa.Array]:
-    """Return the canonical text of values by column; null stays null."""
-    numbers = [n for n, kind in kinds.items() if kind == "number"]
-    texts = dict(zip(numbers, _numbers([values[n] for n in numbers]), strict=True))
-    for name in kinds.keys() - texts.keys():
-        one = values[name].cast(pa.int64()) if kinds[name] == "instant" else values[name]
-        texts[name] = one.cast(pa.string())
-    return texts
+    """Return the canonical text of values by column, in the order of `kinds`; null stays null."""
+    names = [n for n, kind in kinds.items() if kind == "number"]
+    numbers = dict(zip(names, _numbers([values[n] for n in names]), strict=True))
+    return {n: numbers[n] if n in numbers else _text(kind, values[n]) for n, kind in kinds.items()}
+
+
+def _text(kind: str, values: pa.Array) -> pa.Array:
+    if kind == "ids":
+        return _words(values)
+    return (values.cast(pa.int64()) if kind == "instant" else values).cast(pa.string())
 
 
 def _numbers(columns: list[pa.Array]) -> list[pa.Array]:
@@ -75,9 +156,11 @@ def _words(lists: pa.ListArray) -> pa.Array:
         con = engine.scratch()
         con.register("held", pa.table({"ids": lists}))
         lists = con.sql("SELECT list_sort(ids) AS ids FROM held").to_arrow_table().column(0).combine_chunks()
-    words, places = _held(lists.flatten())
-    worded = pc.binary_join_element_wise(pc.binary_length(words).cast(pa.string()), words, ":")
-    return pc.binary_join(_relisted(lists, worded if places is None else worded.take(places)), "")
+    words = lists.flatten()
+    held = fold(words)
+    known = words if held is None else held.dictionary
+    worded = pc.binary_join_element_wise(pc.binary_length(known).cast(pa.string()), known, ":")
+    return pc.binary_join(_relisted(lists, worded if held is None else worded.take(held.indices)), "")
 
 
 def is_sorted(lists: pa.ListArray, *, distinct: bool = False) -> bool:

@@ -5,7 +5,8 @@ the ids of a range of commits in blocks by slot, so that a landing reads the blo
 subjects only; each block carries its SHA-256. Ranges of like size are merged, as in a
 log-structured merge tree, so that a ledger of n commits has about log n files.
 
-An entry is 16 octets of SHA-256 over the event id and 16 of its content digest.
+An entry is 16 octets that stand for the event id, and the first 16 of its content digest. A UUID in its usual
+text stands for itself; any other id is the first 16 octets of its SHA-256, marked as no UUID.
 """
 
 import hashlib
@@ -18,13 +19,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from enfold.errors import IntegrityError
-from enfold.ledger import canonical, engine, storage
+from enfold.ledger import hashes, storage
 from enfold.ledger.canonical import SLOTS
 
+FORMAT = 2  # of the index; one of another format is made anew
 BLOCKS = 64  # of 16 slots each
 SCHEMA = pa.schema([("slot", pa.int16()), ("id", pa.binary(16)), ("content", pa.binary(16))])
 INDEX_AFTER = 20_000  # events that stand in no index file yet
 INDEX_COMMITS = 64  # or commits
+UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-d][0-9a-f]{3}-[0-9a-f]{12}$"  # but for the variant 111, which
+NO_UUID = bytes(n | 0b11100000 for n in range(256))  # RFC 9562 reserves: no UUID has it, and other ids are given it
 GROWTH = 4  # a range is merged with the one before it unless that one is so many times larger
 
 
@@ -60,37 +64,49 @@ def entries(event_type: str, rows: pa.Table) -> pa.Table:
     """Return the index entries of rows with `slot`, and with `content` where it is known already."""
     if rows.num_rows == 0:
         return SCHEMA.empty_table()
-    con = engine.connect()
-    con.register("rows", rows)
-    content = "content" if "content" in rows.column_names else "NULL"
-    if content == "NULL" or rows.column("content").null_count:
-        content = f"coalesce({content}, {canonical.content_sql(event_type, filled=canonical.filled(rows))})"
-    query = f"SELECT slot, from_hex(sha256(event_id))[:16] AS id, from_hex({content})[:16] AS content FROM rows"
-    return con.sql(query).to_arrow_table().cast(SCHEMA)
+    content = rows.column("content") if "content" in rows.column_names else None
+    if content is None or content.null_count:
+        made = hashes.contents(event_type, rows)
+        content = made if content is None else pc.coalesce(content, made)
+    parts = [rows.column("slot"), keys(rows.column("event_id")), hashes.heads(content)]
+    return pa.Table.from_arrays(parts, schema=SCHEMA)
+
+
+def keys(event_ids: pa.ChunkedArray) -> pa.Array:
+    """Return the 16 octets that stand for each event id: another id, other octets."""
+    own = pc.match_substring_regex(event_ids, UUID)
+    count = pc.sum(own).as_py() or 0
+    text = b"".join(map(hashes.data, (event_ids if count == len(event_ids) else event_ids.filter(own)).chunks))
+    made = _sixteen(bytes.fromhex(text.replace(b"-", b"").decode()))
+    if count == len(event_ids):
+        return made
+    others = bytearray(hashes.heads(hashes.each(event_ids.filter(pc.invert(own)))).buffers()[1])
+    others[8::16] = others[8::16].translate(NO_UUID)
+    whole = pc.replace_with_mask(pa.nulls(len(event_ids), pa.binary(16)), own.combine_chunks(), made)
+    return pc.replace_with_mask(whole, pc.invert(own).combine_chunks(), _sixteen(others))
 
 
 def write(folder: Path, after: int, until: int, head: str, rows: pa.Table) -> None:
     """Write the index of commits (after, until]; `head` is the hash of the last."""
-    rows = rows.sort_by([("slot", "ascending"), ("id", "ascending")])
+    block_of = pc.divide(rows.column("slot"), pa.scalar(SLOTS // BLOCKS, pa.int16())).combine_chunks()
+    sizes = {c["values"]: c["counts"] for c in block_of.value_counts().to_pylist()}
+    rows = rows.take(pc.array_sort_indices(block_of)).combine_chunks()
     pieces: list[bytes] = []
     blocks: list[list[object]] = []
-    at = 0
-    width = SLOTS // BLOCKS
-    slots = rows.column("slot").combine_chunks() if rows.num_rows else pa.array([], pa.int16())
-    bounds = [_below(slots, n * width) for n in range(BLOCKS + 1)]
+    at = begin = 0
     for n in range(BLOCKS):
-        size = bounds[n + 1] - bounds[n]
-        data = _ipc(rows.slice(bounds[n], size)) if size else b""
+        size = sizes.get(n, 0)
+        data = _ipc(rows.slice(begin, size)) if size else b""
         blocks.append([at, len(data), hashlib.sha256(data).hexdigest()])
         pieces.append(data)
-        at += len(data)
-    header = json.dumps({"after": after, "until": until, "head": head, "rows": rows.num_rows, "blocks": blocks})
-    line = header.encode() + b"\n"
+        at, begin = at + len(data), begin + size
+    head_ = {"format": FORMAT, "after": after, "until": until, "head": head, "rows": rows.num_rows, "blocks": blocks}
+    line = json.dumps(head_).encode() + b"\n"
     body = line + hashlib.sha256(line).hexdigest().encode() + b"\n" + b"".join(pieces)
     storage.replace(folder / f"{after:012d}-{until:012d}.ids", body)
 
 
-def ranges(folder: Path, hashes: list[str]) -> list[Range]:
+def ranges(folder: Path, commits: list[str]) -> list[Range]:
     """Return the index files in force: they cover commits 1 to some position without a gap.
 
     A file that is damaged, or belongs to other commits, is not in force: what it would cover is
@@ -107,7 +123,7 @@ def ranges(folder: Path, hashes: list[str]) -> list[Range]:
         if hashlib.sha256(line).hexdigest().encode() + b"\n" != seal:
             continue
         head = json.loads(line)
-        if head["until"] > len(hashes) or hashes[head["until"] - 1] != head["head"]:
+        if head.get("format") != FORMAT or head["until"] > len(commits) or commits[head["until"] - 1] != head["head"]:
             continue
         item = Range(path, head["after"], head["until"], head["rows"], begin, head["blocks"])
         if item.after not in found or found[item.after].until < item.until:
@@ -118,21 +134,20 @@ def ranges(folder: Path, hashes: list[str]) -> list[Range]:
     return out
 
 
-def extend(folder: Path, hashes: list[str], tail: pa.Table) -> None:
+def extend(folder: Path, commits: list[str], tail: pa.Table) -> None:
     """Write the index of the commits after the last range, merged with ranges of like size."""
-    have = ranges(folder, hashes)
+    have = ranges(folder, commits)
     parts = [tail]
     rows = tail.num_rows
-    merged: list[Range] = []
     while have and have[-1].rows < GROWTH * rows:
         last = have.pop()
         parts += last.read(range(BLOCKS))
         rows += last.rows
-        merged.append(last)
-    write(folder, have[-1].until if have else 0, len(hashes), hashes[-1], pa.concat_tables(parts))
-    for old in merged:
-        if old.until != len(hashes):
-            storage.remove(old.path)
+    write(folder, have[-1].until if have else 0, len(commits), commits[-1], pa.concat_tables(parts))
+    standing = {r.path.name for r in ranges(folder, commits)}
+    for name in storage.listing(folder, ".ids"):  # merged, of another format, or damaged
+        if name not in standing:
+            storage.remove(folder / name)
 
 
 def block(slot: int) -> int:
@@ -140,8 +155,8 @@ def block(slot: int) -> int:
     return slot // (SLOTS // BLOCKS)
 
 
-def _below(slots: pa.Array, bound: int) -> int:
-    return int(pc.sum(pc.less(slots, bound)).as_py() or 0)
+def _sixteen(octets: bytes | bytearray) -> pa.Array:
+    return pa.Array.from_buffers(pa.binary(16), len(octets) // 16, [None, pa.py_buffer(octets)])
 
 
 def _ipc(rows: pa.Table) -> bytes:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from enfold.errors import UsageError
-from enfold.ledger import canonical, engine, placement, segments, storage
+from enfold.ledger import canonical, merkle, placement, segments, storage
 from enfold.ledger.commits import Commit, Segment
 from enfold.ledger.ledger import Draft, Ledger
 from enfold.ledger.placement import Redacted
@@ -119,9 +119,5 @@ def _linked(ledger: Ledger, held: pa.Table, wanted: set[str]) -> set[str]:
 
 
 def _leaves(shape: canonical.Shape, rows: pa.Table) -> list[Redacted]:
-    con = engine.connect()
-    con.register("rows", rows)
-    found = con.execute(
-        f"SELECT event_id, position, {canonical.leaf_sql(shape, canonical.filled(rows))} FROM rows"
-    ).fetchall()
+    found = zip(rows.column("event_id").to_pylist(), *merkle.leaves(shape, rows).to_pydict().values(), strict=True)
     return [Redacted(str(i), shape.event_type, int(p), str(leaf)) for i, p, leaf in found]

@@ -41,6 +41,8 @@ def split(slots: pa.ChunkedArray, most: int = ROWS_PER_SEGMENT) -> Iterator[tupl
 
 def encode(rows: pa.Table) -> bytes:
     """Return the bytes of a segment file."""
+    kinds = {f.name: str(f.type) for f in rows.schema}
+    counted = [n for n, kind in kinds.items() if kind in {"int64", "timestamp[us, tz=UTC]"}]
     sink = io.BytesIO()
     pq.write_table(
         rows,
@@ -48,7 +50,9 @@ def encode(rows: pa.Table) -> bytes:
         compression="zstd",
         row_group_size=ROW_GROUP,
         write_page_checksum=True,
-        use_dictionary=[n for n in rows.column_names if n not in {"event_id", "salt"}],
+        write_statistics=["slot", "position"],  # by which readers leave row groups out
+        use_dictionary=[n for n in rows.column_names if n not in {"event_id", "salt", *counted}],
+        column_encoding=dict.fromkeys(counted, "DELTA_BINARY_PACKED"),
         store_schema=True,
     )
     return sink.getvalue()
