@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
+from itertools import pairwise
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -95,7 +96,7 @@ def by_hashlib(texts: pa.StringArray) -> pa.Array:
     size, whole = len(texts), data(texts)
     ends = memoryview(texts.buffers()[1]).cast("i")[texts.offset : texts.offset + size + 1].tolist()
     base = ends[0]
-    made = [sha256(whole[begin - base : end - base]).digest() for begin, end in zip(ends, ends[1:], strict=False)]
+    made = [sha256(whole[begin - base : end - base]).digest() for begin, end in pairwise(ends)]
     return _hexes(b"".join(made).hex().encode(), size)
 
 
