@@ -104,7 +104,9 @@ def _pieces(fields: list[Field], rows: pa.Table) -> list[Piece]:
     """Return what each field adds to a form: its name, `=`, the length of its text, `:` and its text."""
     columns = {f.name: _one(rows.column(f.name)) for f in fields}
     held = {f.name: None if f.kind == "ids" else fold(columns[f.name]) for f in fields}
-    texts = _texts({f.name: f.kind for f in fields}, {n: columns[n] if h is None else h.dictionary for n, h in held.items()})
+    texts = _texts(
+        {f.name: f.kind for f in fields}, {n: columns[n] if h is None else h.dictionary for n, h in held.items()}
+    )
     pieces: list[Piece] = []
     for name, text in texts.items():
         size, few = pc.binary_length(text), held[name]
