@@ -58,7 +58,8 @@ def values(con: duckdb.DuckDBPyConnection, staged: "Staged") -> None:
     """Refuse what the reader found wrong with single rows, and rows with a value that no rule reads.
 
     The latter under a `[source]` only, where a row may have any of many forms: there a column may be read in some
-    rows and forgotten in others. A column that decides between rules was read wherever it stands.
+    rows and forgotten in others. A column that decides between rules was read wherever it stands; one that an
+    `[[ignore_columns]]` names as well is left out where no rule reads it.
     """
     source, mapping = staged.source, staged.mapping
     ignored = {r for (r,) in con.execute(f"SELECT {ROW} FROM fate WHERE NOT mapped AND ignored IS NOT NULL").fetchall()}
@@ -69,7 +70,7 @@ def values(con: duckdb.DuckDBPyConnection, staged: "Staged") -> None:
     beside = tuple(mapping.source.get("carry", ()))
     decides = set().union(IDENTITY[mapping.source["format"]], *(c.deciding for c in conditions))
     unread = {}
-    for column in (c for c in mapping.columns if not c.startswith(HANDED_DOWN)):
+    for column in (c for c in mapping.columns if not c.startswith(HANDED_DOWN) and not mapping.leaves_out(c)):
         readers = [r.when.sql() for r in mapping.rules if column in r.columns]
         if column in source.rows.column_names and column not in {*decides, *beside} and "true" not in readers:
             # a box that nobody ticked is exported as 0, on forms that nobody opened too

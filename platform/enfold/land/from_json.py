@@ -35,21 +35,38 @@ def read(data: bytes, name: str) -> pa.Table:
         UnicodeDecodeError: not UTF-8.
     """
     if name.lower().endswith(".json"):
-        if len(data) > limits.MAX_DOCUMENT:
-            raise limits.over(name, f"{len(data):,} octets in one document", limits.MAX_DOCUMENT,
-                              remedy="Write it as NDJSON, one record a line.")  # fmt: skip
-        document = _parse(data.decode("utf-8-sig"), name, "the document")
-        if not isinstance(document, dict) or VERSION not in document:
+        found = document(data, name)
+        if not isinstance(found, dict) or VERSION not in found:
             raise _not_ours(name, f"no `{VERSION}`: not Dataset-JSON")
-        rows = document.get("rows", [])
+        rows = found.get("rows", [])
         if not isinstance(rows, list):
             raise _not_ours(name, "`rows` is not a list")
-        return _dataset(document, iter(rows), name)
-    lines = _lines(data, name)
-    first = next(lines, None)
+        return _dataset(found, iter(rows), name)
+    rest = lines(data, name)
+    first = next(rest, None)
     if isinstance(first, dict) and VERSION in first:
-        return _dataset(first, lines, name)
-    return _objects(first, lines, name)
+        return _dataset(first, rest, name)
+    return _objects(first, rest, name)
+
+
+def document(data: bytes, name: str) -> Any:
+    """Return what one JSON document holds, numbers as `Number`.
+
+    Raises:
+        UsageError: not JSON, too deep, or too long.
+        UnicodeDecodeError: not UTF-8.
+    """
+    if len(data) > limits.MAX_DOCUMENT:
+        what = f"{len(data):,} octets in one document"
+        raise limits.over(name, what, limits.MAX_DOCUMENT, remedy="Write it as NDJSON, one record a line.")
+    return _parse(data.decode("utf-8-sig"), name, "the document")
+
+
+def text(value: Any) -> str:
+    """Return a scalar as text, a number digit for digit and without an exponent."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _plain(value) if isinstance(value, Number) else str(value)
 
 
 def _dataset(head: dict[str, Any], rows: Iterator[Any], name: str) -> pa.Table:
@@ -112,18 +129,16 @@ def _value(value: Any, kind: str | None, name: str, row: int, label: str | None)
     if value is None:
         return None
     if isinstance(value, bool):
-        fit, text = kind in (None, "boolean"), "true" if value else "false"
+        fit = kind in (None, "boolean")
     elif isinstance(value, Number):
-        fit, text = kind is None or kind in NUMBERS, _plain(value)
-    elif isinstance(value, str):
-        fit, text = kind is None or kind in TEXTS or kind == "decimal" or value == "", value
+        fit = kind is None or kind in NUMBERS
     else:
-        fit, text = False, ""
+        fit = isinstance(value, str) and (kind is None or kind in TEXTS or kind == "decimal" or value == "")
     if not fit:
         where = f"row {row:,}, column `{label}`" if label else f"line {row:,}"
         what = f"is not of the declared type `{kind}`" if kind else "holds a list or an object"
         raise _not_ours(name, f"{where}: a value {what}")
-    return text
+    return text(value)
 
 
 def _plain(number: str) -> str:
@@ -149,7 +164,7 @@ def _table(names: list[str], columns: list[list[str | None]], name: str) -> pa.T
     return table
 
 
-def _lines(data: bytes, name: str) -> Iterator[Any]:
+def lines(data: bytes, name: str) -> Iterator[Any]:
     """Yield the value of each line that is not blank."""
     start, place = (3 if data.startswith(b"\xef\xbb\xbf") else 0), 0
     while start < len(data):

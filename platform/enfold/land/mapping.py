@@ -22,7 +22,7 @@ A rule with `each = { sle_seizure = "SEIZURE", sle_rash = "RASH" }` gives one ev
 holds a value; its fields read the item as `"*item"` and the value as `"*value"`.
 
 Every column of a source is named by a rule or by an `[[ignore_columns]]` (`*` stands for any characters), or the file
-is refused. Columns in `optional` may be absent. A `[source]` says how a file of one of `land/source_format.py` is
+is refused. Columns in `optional` may be absent. A `[source]` says how a file of one of `land/sources.py` is
 read; there, a value that no rule reads which takes its row is refused too. land/mapping_check.py says what is wrong
 with a mapping file.
 """
@@ -231,7 +231,8 @@ def target_sql(spec: Any, missing: tuple[str, ...] = ()) -> str:
     if "constant" in spec:
         return literal(str(spec["constant"]))
     if "first" in spec:
-        return f"coalesce({', '.join(map(value, spec['first']))})"
+        found = f"coalesce({', '.join(map(value, spec['first']))})"
+        return f"lower({found})" if spec.get("lower") else found
     column = value(spec["column"])
     if spec.get("part") == "missing":
         name = quote(spec["column"])

@@ -11,7 +11,8 @@ TOP = {"version", "about", "rules", "ignore", "ignore_columns", "optional", "sou
 CONDITION = {"present", "absent", "equals", "differs"}
 RULE = CONDITION | {"name", "emits", "key", "occasion_key", "fields", "otherwise", "each"}
 FORMS = ({"constant"}, {"column"}, {"column", "codes"}, {"column", "part"}, {"column", "part", "codes"},
-         {"column", "digits"}, {"column", "lower"}, {"column", "codes", "lower"}, {"first"})  # fmt: skip
+         {"column", "digits"}, {"column", "lower"}, {"column", "codes", "lower"}, {"first"},
+         {"first", "lower"})  # fmt: skip
 PART = ("number", "comparator", "text", "missing")
 ITEM, VALUE = "*item", "*value"  # what a rule with `each` reads
 SOURCES: dict[str, dict[str, type]] = {  # what `[source]` may say, by format

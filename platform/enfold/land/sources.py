@@ -23,6 +23,13 @@ def read(path: Path, mapping: Mapping | None = None, dictionary: Path | None = N
     if dictionary and form not in ("redcap", "odm"):
         msg = "a dictionary goes with a mapping whose [source] has the format redcap or odm"
         raise UsageError(msg, remedy="Leave --dictionary out, or choose such a mapping.")
+    try:
+        return _read(form, path, mapping, dictionary)
+    except UnicodeDecodeError:
+        raise UsageError(f"{path.name}: not UTF-8", remedy="Export the file again; text must be UTF-8.") from None
+
+
+def _read(form: str | None, path: Path, mapping: Mapping | None, dictionary: Path | None) -> Source:
     match form:
         case "redcap":
             from enfold.land import from_redcap
@@ -34,5 +41,10 @@ def read(path: Path, mapping: Mapping | None = None, dictionary: Path | None = N
 
             assert mapping
             return from_odm.read(path, mapping, dictionary)
+        case "fhir-r4" | "fhir-r5":
+            from enfold.land import from_fhir
+
+            assert mapping
+            return from_fhir.read(path, mapping)
         case _:
             return readers.read(path)
