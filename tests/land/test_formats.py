@@ -60,7 +60,7 @@ def test_an_exponent_changes_no_value(number: Any, power: int) -> None:
 
     text = f"{number:f}e{power}"
     exact = Context(prec=200)
-    assert Decimal(from_json._plain(text)) == exact.scaleb(Decimal(f"{number:f}"), power)
+    assert Decimal(from_json.plain(text)) == exact.scaleb(Decimal(f"{number:f}"), power)
 
 
 BAD = {
@@ -183,4 +183,4 @@ def test_an_instant_keeps_its_fraction_and_says_that_it_is_in_utc(
     unit: str, zone: str | None, value: int, text: str
 ) -> None:
     table = pa.table({"t": pa.array([value, None], pa.timestamp(unit, zone))})
-    assert readers._as_text(table).column("t").to_pylist() == [text, None]
+    assert readers.as_text(table).column("t").to_pylist() == [text, None]

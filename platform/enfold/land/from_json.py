@@ -66,7 +66,7 @@ def text(value: Any) -> str:
     """Return a scalar as text, a number digit for digit and without an exponent."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return _plain(value) if isinstance(value, Number) else str(value)
+    return plain(value) if isinstance(value, Number) else str(value)
 
 
 def _dataset(head: dict[str, Any], rows: Iterator[Any], name: str) -> pa.Table:
@@ -141,7 +141,7 @@ def _value(value: Any, kind: str | None, name: str, row: int, label: str | None)
     return text(value)
 
 
-def _plain(number: str) -> str:
+def plain(number: str) -> str:
     """Return a JSON number without an exponent, digit for digit."""
     found = EXPONENT.fullmatch(number)
     if not found:

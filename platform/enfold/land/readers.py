@@ -144,7 +144,9 @@ def as_text(table: pa.Table) -> pa.Table:
     columns = {}
     for field in table.schema:
         if cast is not None and field.name in other:
-            columns[field.name] = cast.column(field.name)
+            column = cast.column(field.name)
+            exponents = pa.types.is_floating(field.type) and pc.any(pc.match_substring(column, "e")).as_py()
+            columns[field.name] = _without_exponents(column) if exponents else column
             continue
         text = table.column(field.name).cast(pa.string())
         if pc.any(pc.or_(pc.starts_with(text, " "), pc.ends_with(text, " "))).as_py():
@@ -152,6 +154,11 @@ def as_text(table: pa.Table) -> pa.Table:
         empty = pc.equal(pc.binary_length(text), 0)
         columns[field.name] = pc.if_else(empty, pa.scalar(None, pa.string()), text) if pc.any(empty).as_py() else text
     return pa.table({**columns, ROW: rows})
+
+
+def _without_exponents(column: pa.ChunkedArray) -> pa.Array:
+    """Return the shortest texts of floating numbers, 1e-05 as 0.00001."""
+    return pa.array([None if t is None else from_json.plain(t) for t in column.to_pylist()], pa.string())
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -46,5 +46,9 @@ def _read(form: str | None, path: Path, mapping: Mapping | None, dictionary: Pat
 
             assert mapping
             return from_fhir.read(path, mapping)
+        case "meds":
+            from enfold.land import from_meds
+
+            return from_meds.read(path)
         case _:
             return readers.read(path)

@@ -63,7 +63,8 @@ def stage(source: Source, mapping: Mapping, study_id: str, system: str | None) -
     _refused_ids(con, staged, len(mapping.rules))
     parts: dict[str, list[pa.Table]] = {}
     for place, rule in enumerate(mapping.rules):
-        rows = _typed(con, rule, f"rule{place}", source)
+        some = staged.by_rule[rule.name] > 0
+        rows = _typed(con, rule, f"rule{place}", source) if some else staged_schema(rule.emits).empty_table()
         parts.setdefault(rule.emits, []).append(rows)
     staged.events = {t: pa.concat_tables(p) for t, p in parts.items()}
     told.chain(con, staged)
@@ -149,6 +150,8 @@ def _stage_rule(
             WHERE {rule.when.sql()})
     """)
     (staged.by_rule[rule.name],) = engine.one_row(con, f"SELECT count(*) FROM {name}")
+    if staged.by_rule[rule.name] == 0:  # of a mapping for many forms most rules take nothing
+        return
     extra = ""
     if staged.mapping.native:
         bad = "event_id IS NULL AND supersedes IS NULL AND retracts IS NULL"
