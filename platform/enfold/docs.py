@@ -17,6 +17,7 @@ from enfold.contract import Declaration
 from enfold.errors import EXIT_CODES
 from enfold.evaluate import trust
 from enfold.land import mapping
+from enfold.serve import specification
 from enfold.shipped import shipped
 
 ROOT = Path(__file__).parents[2] / "docs" / "reference"
@@ -32,6 +33,7 @@ def pages() -> dict[str, str]:
         "command-line.md": _command_line(),
         "endpoints.md": _endpoints(),
         "contract.md": _contract(),
+        "adam.md": _adam(),
         "edge-cases.md": edge_cases.page(ROOT.parents[1]),
     }
 
@@ -139,6 +141,32 @@ def _contract() -> str:
     for name, hook in sorted(vars(contract.Hooks).items()):
         if name.startswith("enfold_"):
             out.append(f"\n### {name}\n\n{_told(name, hook)}")
+    return "".join(out)
+
+
+def _adam() -> str:
+    """Return the page of the analysis datasets, from the specification that they are written by."""
+    out = [
+        "# Analysis datasets\n\nViews of the serving file, written by `enfold export --adam` (docs/how-to/export.md)."
+        " Specified in `schemas/adam/`, from which Define-XML is made too. A predecessor is the variable that a column"
+        " is copied from.\n"
+    ]
+    for dataset in specification.adam().values():
+        key = ", ".join(dataset.key)
+        out.append(
+            f"\n## {dataset.name}: {dataset.label}\n\n{dataset.structure}. {dataset.class_.capitalize()}. Key: {key}.\n"
+        )
+        out.append("\n| variable | label | type | where it comes from |\n|---|---|---|---|\n")
+        for v in dataset.variables:
+            size = f" {v.length}" if v.length else f", {v.digits} decimals" if v.digits is not None else ""
+            codes = f" [{v.codes}](#{v.codes.lower()})" if v.codes else ""
+            source = f"Predecessor {v.origin_text}." if v.origin == "predecessor" else v.origin_text
+            out.append(f"| {v.name} | {v.label} | {v.kind}{size}{codes} | {source} |\n")
+    out.append("\n## Code lists\n\nA value that is no term of its list is refused before anything is written.\n")
+    for terms in specification.codelists().values():
+        nci = f" (NCI {terms.nci})" if terms.nci else ", enfold's own"
+        out.append(f"\n### {terms.name}\n\n{terms.about}{nci}.\n\n| term | meaning | NCI |\n|---|---|---|\n")
+        out += [f"| {term} | {about} | {terms.codes.get(term, '')} |\n" for term, about in terms.terms.items()]
     return "".join(out)
 
 

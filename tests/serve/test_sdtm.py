@@ -8,9 +8,9 @@ import pytest
 
 import enfold as package
 from enfold.cli.main import main as enfold
-from enfold.land import mapping
+from enfold.land import mapping, readers
 from enfold.run import manifest
-from enfold.serve import sdtm
+from enfold.serve import sdtm, write
 
 
 def digest(study: Path, of: str = "cut_digest") -> str:
@@ -40,6 +40,18 @@ def written(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_landed_again_it_has_the_same_cut_digest(demo: Path, written: Path, tmp_path: Path) -> None:
     land_again(written, demo.parent / "incoming" / "study.toml", tmp_path / "study")
     assert digest(tmp_path / "study") == digest(demo)
+
+
+@pytest.mark.parametrize("form", [f for f in write.FORMATS if f != "parquet"])
+def test_every_format_lands_the_same_texts(demo: Path, written: Path, form: str, tmp_path: Path) -> None:
+    """What landing reads from the file is what it reads from Parquet, of which the test above compares the digest."""
+    assert enfold(["export", str(demo), str(tmp_path / "out"), "--sdtm", "--format", form]) == 0
+    paths = sorted((tmp_path / "out").iterdir())
+    assert [p.stem for p in paths] == sorted(p.stem for p in written.iterdir())
+    for path in paths:
+        ours, theirs = (readers.read(p).rows for p in (path, written / f"{path.stem}.parquet"))
+        assert ours.column_names == theirs.column_names
+        assert ours.to_pylist() == theirs.to_pylist(), path.name
 
 
 def test_a_corrected_fact_is_written_as_it_stands(demo: Path, demo_copy: Path, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ One set of mapping files (`schemas/mappings/lupus/`) says both ways. A column th
 to the supplemental qualifiers. What no mapping of the set takes, or what would not come back the same, is an error.
 """
 
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from enfold.ledger.ledger import Ledger
 from enfold.run import manifest
 from enfold.serve import write
 from enfold.serve.effective import effective
-from enfold.serve.files import texts
+from enfold.serve.files import plain, texts
 from enfold.shipped import shipped
 
 SET = "lupus"
@@ -94,7 +93,7 @@ def _add(rows: Rows, supp: Rows, domain: str, chosen: Mapping, rule: Rule, event
         _fill(row, spec, _text(event[target]), event)
     if rule.emits == "assessment":
         item = next(i for i in schema.instruments()[event["instrument"]].items if i.code == event["item"])
-        row |= {f"{domain}TEST": item.about[:40], f"{domain}ORRES": row.get(f"{domain}STRESC")}
+        row |= {f"{domain}TEST": item.about[:40].rstrip(), f"{domain}ORRES": row.get(f"{domain}STRESC")}
     rows.append({c: v for c, v in row.items() if c not in chosen.optional})
     pointer = (None, None) if domain == "DM" else (f"{domain}SEQ", place)
     for name in chosen.optional:
@@ -124,16 +123,7 @@ def _fill(row: dict[str, str | None], spec: Any, value: str | None, event: dict[
 
 def _text(value: Any) -> str | None:
     """Return a value as the text that lands as it."""
-    if value is None:
-        return None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Decimal):
-        plain = format(value, "f")
-        return plain.rstrip("0").rstrip(".") if "." in plain else plain
-    if isinstance(value, list):
-        return " ".join(value)
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+    return None if value is None else " ".join(value) if isinstance(value, list) else plain(value)
 
 
 def _order(domain: str, chosen: Mapping) -> list[str]:
