@@ -19,10 +19,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=("text", "markdown", "csv", "json"), default="text", help="how tables are printed (text)"
     )
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="write tables and analysis results as files")
+    parser.add_argument(
+        "--published", type=Path, metavar="FILE", help="set the figures of this file beside the abstract's sentences"
+    )
+    parser.add_argument(
+        "--compare", metavar="RUN", help="print the numbers that moved since a named cut, a position or a run"
+    )
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Print the report of the run in force, or write it."""
+    """Print the report of the run in force, write it, or compare it with another run's."""
     if args.html:
         return _page(args)
     if args.figure:
@@ -30,13 +37,43 @@ def execute(args: argparse.Namespace) -> int:
     if args.picture:
         msg = "--picture says where a figure is written, but not which"
         raise UsageError(msg, remedy="Name it: --figure KEY (list: their keys).")
+    if args.compare:
+        return _compare(args)
+    from enfold.report import published
     from enfold.report.report import as_json, printed, report
 
-    found = report(args.study, args.table)
-    text = printed(found, args.format)
-    if found["figures"] is not None and args.format == "text":
-        text = "\n".join([*_lines(found["figures"]), "", text])
-    show(args, as_json(found), text)
+    beside = published.read(args.published) if args.published else None
+    found = report(args.study, args.table, beside)
+    if args.output:
+        return _write(args, found)
+    show(args, as_json(found), printed(found, args.format))
+    return 0
+
+
+def _write(args: argparse.Namespace, found: dict[str, Any]) -> int:
+    from enfold.report.report import write_files
+
+    try:
+        names = write_files(found, args.output)
+    except FileExistsError as error:
+        msg = f"{args.output}: {error} exists"
+        raise UsageError(msg, remedy="Name another folder, or move this one away.") from None
+    show(args, {"run": found["run"], "files": names}, "\n".join(str(args.output / name) for name in names))
+    return 0
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from enfold.report.diff import served
+    from enfold.report.report import moved
+
+    rows = [r for r in moved(args.study, served(args.study, args.compare)) if args.table in (None, r["table_key"])]
+    lines = [f"numbers: {len(rows) or 'none'} moved"]
+    lines += [
+        f"  {r['table_key']}: {r['label']}, {r['header']} ({r['statistic']}):"
+        f" {r['old_printed'] or '(no cell)'} -> {r['new_printed'] or '(no cell)'}"
+        for r in rows
+    ]
+    show(args, rows, "\n".join(lines))
     return 0
 
 
@@ -71,22 +108,3 @@ def _figure(args: argparse.Namespace) -> int:
     else:
         show(args, asdict(picture), picture.svg.rstrip("\n"))
     return 0
-
-
-def _lines(found: dict[str, Any], prefix: str = "") -> list[str]:
-    out = []
-    for name, value in found.items():
-        label = f"{prefix}{name}"
-        if isinstance(value, dict) and {"n", "of", "percent"} <= value.keys():
-            percent = f" ({value['percent']} %)" if value["percent"] is not None else ""
-            out.append(f"{label:<44} {value['n']}/{value['of']}{percent}")
-            value = {k: v for k, v in value.items() if k not in {"n", "of", "percent"}}
-        if isinstance(value, dict):
-            out += _lines(value, f"{label}.")
-        elif name == "associations":
-            out += [
-                f"{a['outcome'] + ' by ' + a['factor']:<44} {a['reading']}, {a['method']} p = {a['p']}" for a in value
-            ]
-        else:
-            out.append(f"{label:<44} {value}")
-    return out

@@ -2,19 +2,22 @@
 
 import csv
 import io
+import re
 
 from enfold.report.model import Table
+
+NUMBER = re.compile(r"-|<?-?[\d/., ]+( \([\d.]+ %\))?|(-?[\d.]+|NE)( to (-?[\d.]+|NE))?")
 
 
 def as_text(table: Table) -> str:
     """Return a table with aligned columns, numbers to the right, then its footnotes and how to get it again."""
     rows = [table.header, *table.rows]
     widths = [max(len(r[c]) for r in rows) for c in range(len(table.header))]
+    words = [c == 0 or not all(NUMBER.fullmatch(r[c]) for r in table.rows) for c in range(len(widths))]
     lines = [_titled(table), ""]
     for place, row in enumerate(rows):
-        first = row[0].ljust(widths[0])
-        rest = (cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))
-        lines.append("  ".join([first, *rest]).rstrip())
+        cells = [cell.ljust(w) if left else cell.rjust(w) for cell, w, left in zip(row, widths, words, strict=True)]
+        lines.append("  ".join(cells).rstrip())
         if place == 0:
             lines.append("-" * len("  ".join("x" * w for w in widths)))
     return "\n".join([*lines, *(f"  {note}" for note in table.footnotes), f"  $ {table.command}"])

@@ -25,10 +25,15 @@ POPULATIONS = {
 
 @dataclass(frozen=True)
 class Source:
-    """An opened serving file and its study file."""
+    """An opened serving file and its study file; `only` is the key of the one table that is wanted."""
 
     con: duckdb.DuckDBPyConnection
     study: StudyFile
+    only: str | None = None
+
+    def wants(self, key: str) -> bool:
+        """Whether a table is to be made."""
+        return self.only in (None, key)
 
     @property
     def cells(self) -> Cells:
@@ -44,19 +49,20 @@ class Source:
         found = self.con.execute("SELECT alias FROM asked WHERE id = ? ORDER BY alias", [endpoint]).fetchall()
         return [a for (a,) in found]
 
-    def estimands(self, alias: str, *summaries: str) -> list[Estimand]:
+    def estimands(self, alias: str, summary: str) -> list[Estimand]:
         """Return the study's estimands of an endpoint that a table can estimate, in the order of the study file."""
         return [
             e
             for e in self.study.estimands
             if e.variable == alias
-            and e.summary in summaries
+            and e.summary == summary
             and not any(strategy in NOT_ESTIMATED for _, strategy in e.intercurrent)
         ]
 
-    def estimand(self, alias: str, *summaries: str) -> Estimand | None:
-        """Return the first of them."""
-        return next(iter(self.estimands(alias, *summaries)), None)
+    def estimand(self, alias: str, summary: str) -> tuple[Estimand | None, str]:
+        """Return the first of them, and the population of the table that estimates it."""
+        found = next(iter(self.estimands(alias, summary)), None)
+        return found, found.population if found else "infused"
 
     def sheet(
         self,
@@ -95,9 +101,9 @@ def source(con: duckdb.DuckDBPyConnection) -> Source:
 def intercurrent(e: Estimand) -> str:
     """Return an estimand in one sentence."""
     how = ", ".join(f"{event.replace('_', ' ')}: {s.replace('_', ' ')}" for event, s in e.intercurrent)
-    at = {"any": "at any planned visit", "last": "at the last planned visit attended"}.get(e.at, f"at {e.at}")
+    at = {None: "", "any": " at any planned visit", "last": " at the last visit attended"}.get(e.at, f" at {e.at}")
     return (
-        f"Estimand {e.id}: {e.summary.replace('_', ' ')} of {e.variable} {at} in {POPULATIONS[e.population]};"
+        f"Estimand {e.id}: {e.summary.replace('_', ' ')} of {e.variable}{at} in {POPULATIONS[e.population]};"
         f" intercurrent events: {how or 'none declared'}."
     )
 

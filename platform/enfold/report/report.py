@@ -1,35 +1,60 @@
-"""The report of the run in force: its tables, the numbers of its abstract, and both as files."""
+"""The report of a run: its tables, the numbers of its abstract, its analysis results; as text, and as files."""
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from enfold.errors import UsageError
+from enfold.ledger import storage
 from enfold.report import layout
 from enfold.report.abstract import figures_of
-from enfold.report.model import Table
+from enfold.report.published import Published
 from enfold.report.question import source
-from enfold.report.tables import tables
+from enfold.report.results import compare, results, write
+from enfold.report.tables import sheets
 from enfold.serve.build import current
-from enfold.serve.study import connect
+from enfold.serve.study import connect, kept_results
 
 FORMATS = {"text": layout.as_text, "markdown": layout.as_markdown, "csv": layout.as_csv}
-SUFFIXES = {"text": ".txt", "markdown": ".md", "csv": ".csv", "json": ".json"}
 
 
-def report(folder: Path, key: str | None = None) -> dict[str, Any]:
-    """Return the report of the run in force: `run`, `figures` (numbers of the abstract), `tables`.
+def report(folder: Path, key: str | None = None, published: Published | None = None) -> dict[str, Any]:
+    """Return the report of the run in force: `run`, `figures` (numbers of the abstract), `tables`, `results`.
+
+    The results of a whole report are kept beside the serving file, for `enfold sql`; of a study folder that may not be
+    written to they are not.
 
     Raises:
         UsageError: nothing has been run yet, or there is no table of that key.
     """
-    con = connect(current(folder))
+    file = current(folder)
+    found = _of(file, published, key)
+    if key is not None and not found["tables"]:
+        keys = [t.key for t in _of(file, None)["tables"]]
+        raise UsageError(f"there is no table `{key}`", remedy=f"Tables of this run: {', '.join(keys)}")
+    if key is None and published is None and os.access(file.parent, os.W_OK):
+        write(kept_results(file), found["results"])
+    return found
+
+
+def moved(folder: Path, before: Path) -> list[dict[str, Any]]:
+    """Return every number that differs from the report of an earlier serving file to that of the run in force."""
+    was, now = (_of(file, None)["results"] for file in (before, current(folder)))
+    return compare(was, now)
+
+
+def _of(file: Path, published: Published | None, key: str | None = None) -> dict[str, Any]:
+    con = connect(file)
     ((run,),) = con.execute("SELECT run FROM served").fetchall()
-    made = tables(con, source(con).study)
-    if key is not None:
-        made = [_named(made, key)]
-    return {"run": run, "figures": figures_of(con) if key is None else None, "tables": made}
+    made = sheets(con, source(con).study, published, key)
+    return {
+        "run": run,
+        "figures": figures_of(con) if key is None else None,
+        "tables": [s.table() for s in made],
+        "results": results(run, made),
+    }
 
 
 def as_json(found: dict[str, Any]) -> dict[str, Any]:
@@ -41,13 +66,24 @@ def printed(found: dict[str, Any], form: str) -> str:
     """Return a report in one of the formats."""
     if form == "json":
         return json.dumps(as_json(found), sort_keys=True, indent=1)
-    blocks = [FORMATS[form](t).rstrip("\n") for t in found["tables"]]
-    return "\n\n".join(blocks)
+    return "\n\n".join(FORMATS[form](t).rstrip("\n") for t in found["tables"])
 
 
-def _named(made: list[Table], key: str) -> Table:
-    for table in made:
-        if table.key == key:
-            return table
-    msg = f"there is no table `{key}`"
-    raise UsageError(msg, remedy=f"Tables of this run: {', '.join(t.key for t in made)}")
+def write_files(found: dict[str, Any], target: Path) -> list[str]:
+    """Write a report into a folder, and return the names of the files: all that is printed, and the results.
+
+    Raises:
+        FileExistsError: one of them is there already; nothing is written then.
+    """
+    files = {f"{t.key}.csv": layout.as_csv(t).encode() for t in found["tables"]}
+    files["report.md"] = (printed(found, "markdown") + "\n").encode()
+    files["report.json"] = (printed(found, "json") + "\n").encode()
+    names = sorted([*files, "analysis_results.parquet"])
+    for name in names:
+        if (target / name).exists():
+            raise FileExistsError(name)
+    target.mkdir(parents=True, exist_ok=True)
+    for name, data in sorted(files.items()):
+        storage.create(target / name, data)
+    write(target / "analysis_results.parquet", found["results"])
+    return names

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from enfold.errors import IntegrityError, UsageError
 from enfold.run.manifest import AGAIN
@@ -49,7 +50,32 @@ def connect(file: Path) -> duckdb.DuckDBPyConnection:
         con.execute("SET GLOBAL TimeZone = 'UTC'")
         con.execute("SET enable_external_access = false")
         con.execute("SET lock_configuration = true")
+    _with_results(con, kept_results(file))
     return con
+
+
+def kept_results(file: Path) -> Path:
+    """Return where `enfold report` keeps the analysis results of a serving file: beside it."""
+    return file.with_suffix(".results.parquet")
+
+
+def _with_results(con: duckdb.DuckDBPyConnection, kept: Path) -> None:
+    """Add what was reported of the run: the rows, and the tables as views of them."""
+    if not kept.exists():
+        return
+    try:
+        rows = pq.read_table(kept, page_checksum_verification=True)
+    except (pa.ArrowException, OSError):
+        msg = f"serve/{kept.name}: damaged or altered"
+        raise IntegrityError(msg, remedy="It can be made anew: enfold report STUDY.") from None
+    con.register("kept_results", rows)
+    con.execute("CREATE TEMP TABLE analysis_results AS FROM kept_results")
+    con.unregister("kept_results")
+    con.execute("""
+        CREATE TEMP VIEW report_tables AS
+        SELECT table_key, "row", label, list(printed ORDER BY "column") AS cells, any_value(estimand) AS estimand
+        FROM analysis_results WHERE part = 1 GROUP BY table_key, "row", label
+    """)
 
 
 def _damaged(file: Path, error: Exception) -> IntegrityError:

@@ -27,7 +27,7 @@ class Estimand:
         id: cited by tables.
         population: an analysis set.
         variable: alias of the endpoint.
-        at: visit of the variable, `any` (at any planned visit) or `last` (at the last one attended).
+        at: of a response: a visit, `any` (any planned visit, also if none is named) or `last` (the last one attended).
         intercurrent: strategy by intercurrent event.
         summary: what is compared or described over the population.
     """
@@ -35,7 +35,7 @@ class Estimand:
     id: str
     population: str
     variable: str
-    at: str
+    at: str | None
     intercurrent: tuple[tuple[str, str], ...]
     summary: str
 
@@ -103,8 +103,8 @@ def estimands(entries: list[dict[str, Any]], aliases: Collection[str], visits: C
             raise wrong(where, "variable", "must be the alias of an endpoint that the study asks for")
         if e.get("summary") not in SUMMARIES:
             raise wrong(where, "summary", f"must be one of {', '.join(SUMMARIES)}")
-        at = e.get("at", "any")
-        if at not in {*visits, "any", "last"}:
+        at = e.get("at")
+        if at not in {*visits, "any", "last", None}:
             raise wrong(where, "at", "must be a visit of the study, any or last")
         events = e.get("intercurrent", {})
         if not isinstance(events, dict):

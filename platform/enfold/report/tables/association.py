@@ -55,7 +55,7 @@ FROM lists ORDER BY factor DESC, alias, criterion DESC, ordinal NULLS LAST, leve
 def expansion(source: Source) -> list[Sheet]:
     """Return peak and area of the expansion of the cells, by dose level and lymphodepletion."""
     sql = _expansion_sql(source)
-    if sql is None:
+    if sql is None or not source.wants("expansion"):
         return []
     lines = [
         Line(f"{_measure(r)}, {FACTORS[r['factor']]} {r['level']}",
@@ -71,6 +71,8 @@ def expansion(source: Source) -> list[Sheet]:
 
 def response_associations(source: Source) -> list[Sheet]:
     """Return response by dose level and by lymphodepletion, with exact tests and an estimate."""
+    if not source.wants("association-response"):
+        return []
     sql = RESPONSE.format(population=population("infused"))
     lines = []
     for (factor, alias), rows in _grouped(source.rows(sql), "factor", "alias").items():
@@ -107,7 +109,7 @@ def response_associations(source: Source) -> list[Sheet]:
 def expansion_associations(source: Source) -> list[Sheet]:
     """Return expansion by dose level and by lymphodepletion, with a rank test and an estimate."""
     sql = _expansion_sql(source)
-    if sql is None:
+    if sql is None or not source.wants("association-expansion"):
         return []
     lines = []
     for (factor, alias, criterion), rows in _grouped(source.rows(sql), "factor", "alias", "criterion").items():

@@ -66,7 +66,10 @@ FROM grouped ORDER BY ordinal, measure, arm"""
 
 def baseline(source: Source) -> list[Sheet]:
     """Return one table of categories and one of measurements."""
-    return [*_categories(source), *_measures(source)]
+    return [
+        *(_categories(source) if source.wants("baseline") else []),
+        *(_measures(source) if source.wants("baseline-measures") else []),
+    ]
 
 
 def arms(source: Source, found: list[str]) -> list[str]:

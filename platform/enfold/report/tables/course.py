@@ -5,6 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from enfold.report.abstract import MONTH
 from enfold.report.cells import Cells, count
 from enfold.report.proportion import normal_quantile
 from enfold.report.question import Source, population, text
@@ -12,7 +13,6 @@ from enfold.report.sheet import NOT_ESTIMABLE, Cell, Line, Sheet
 from enfold.report.survival import Z_95, Step, curve, median, median_limits
 from enfold.study.reporting import Estimand
 
-MONTH = Fraction("30.4375")  # days
 FEWEST = 5  # at risk: with fewer a landmark is not printed
 
 RELAPSE = """\
@@ -81,8 +81,9 @@ FOLLOWED = """\
 def relapses(source: Source) -> list[Sheet]:
     """Return relapse after a response, overall and by criterion."""
     out = []
-    for alias in source.aliases("relapse"):
-        sql = RELAPSE.format(population=population("infused"), alias=text(alias))
+    for alias in filter(source.wants, source.aliases("relapse")):
+        chosen, name = source.estimand(alias, "proportion")
+        sql = RELAPSE.format(population=population(name), alias=text(alias))
         lines = []
         for r in source.rows(sql):
             cells = source.cells.share(r["met"], r["met"] + r["not_met"])
@@ -90,14 +91,14 @@ def relapses(source: Source) -> list[Sheet]:
             where = f"criterion = {text(r['criterion'])}"
             of_all = source.cells.share(r["met"], r["infused"])
             lines.append(Line(label, where, (*cells, *of_all[:2], count(r["not_evaluable"]))))
-        header = ("", "Of those at risk", "%", source.cells.level, "Of all infused", "%", "Not evaluable")
+        header = ("", "Of those at risk", "%", source.cells.level, "Of all subjects", "%", "Not evaluable")
         notes = [
             "At risk: subjects with a response (low disease activity or remission) who could be judged.",
             "One relapse may meet several criteria.",
             source.cells.interval_note(),
         ]
-        chosen = source.estimand(alias, "proportion")
-        out.append(source.sheet(alias, "Relapse after response", sql, header, lines, notes, estimand=chosen))
+        title = "Relapse after response"
+        out.append(source.sheet(alias, title, sql, header, lines, notes, population=name, estimand=chosen))
     return out
 
 
@@ -105,11 +106,13 @@ def relapse_times(source: Source) -> list[Sheet]:
     """Return when relapses came, of those who had one: no estimate of the time to relapse."""
     out = []
     for alias in source.aliases("relapse"):
+        if not source.wants(f"{alias}-time"):
+            continue
         sql = RELAPSE_TIMES.format(population=population("infused"), alias=text(alias), quartile=source.cells.quartile)
         lines = [
             Line(
                 "Days from infusion to relapse",
-                "status = 'met'",
+                "true",
                 (source.cells.known(r["known"], r["relapses"]), *source.cells.summary(r)),
             )
             for r in source.rows(sql)
@@ -133,7 +136,7 @@ def times(source: Source) -> list[Sheet]:
          "time_to_event", "months"),
     ):  # fmt: skip
         aliases = source.aliases(endpoint)
-        if aliases:
+        if aliases and source.wants(key):
             out.append(_life(source, key, title, observed, aliases, summary, unit))
     return out
 
@@ -141,7 +144,7 @@ def times(source: Source) -> list[Sheet]:
 def follow_up(source: Source) -> list[Sheet]:
     """Return how long subjects were followed: plainly, and by reverse Kaplan-Meier; each named."""
     aliases = source.aliases("follow_up")
-    if not aliases:
+    if not aliases or not source.wants("follow-up"):
         return []
     sql = LIFE.format(population=population("infused"), observed=FOLLOWED.format(aliases=_listed(aliases)))
     series = _series(source.rows(sql))
@@ -177,7 +180,9 @@ def follow_up(source: Source) -> list[Sheet]:
 
 
 def _life(source: Source, key: str, title: str, observed: str, aliases: list[str], summary: str, unit: str) -> Sheet:
-    sql = LIFE.format(population=population("infused"), observed=observed.format(aliases=_listed(aliases)))
+    found = [e for a in aliases for e in source.estimands(a, summary)]
+    name = found[0].population if found else "infused"
+    sql = LIFE.format(population=population(name), observed=observed.format(aliases=_listed(aliases)))
     series = _series(source.rows(sql))
     scale = MONTH if unit == "months" else Fraction(1)
     chosen: list[Estimand] = []
@@ -189,7 +194,7 @@ def _life(source: Source, key: str, title: str, observed: str, aliases: list[str
         competing += sum(r["competing"] for r in rows)
         middle, limits = _medians(source.cells, steps, source, scale)
         marks = [c for m in source.study.report.landmarks for c in _landmark(source, steps, m)]
-        estimand = source.estimand(alias, summary)
+        estimand = next((e for e in found if e.variable == alias and e.population == name), None)
         chosen += [estimand] if estimand else []
         cells = (count(events + censored), count(events), count(censored), middle, limits, *marks)
         lines.append(Line(alias, f"series = {text(alias)}", cells, estimand.id if estimand else None))
@@ -204,7 +209,8 @@ def _life(source: Source, key: str, title: str, observed: str, aliases: list[str
         "Times follow the visits: an event is dated to the visit that shows it.",
         *(f"Line `{e.variable}` estimates {e.id}." for e in chosen),
     ]
-    return source.sheet(key, title, sql, header, lines, notes, estimand=chosen[0] if chosen else None)
+    first = chosen[0] if chosen else None
+    return source.sheet(key, title, sql, header, lines, notes, population=name, estimand=first)
 
 
 def _medians(cells: Cells, steps: tuple[Step, ...], source: Source, scale: Fraction) -> tuple[Cell, Cell]:

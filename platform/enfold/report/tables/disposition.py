@@ -44,6 +44,8 @@ ORDER BY list_position(['enrolled', 'infused', 'efficacy_evaluable', 'dlt_evalua
 
 def disposition(source: Source) -> list[Sheet]:
     """Return the table of steps from screening to the end of follow-up."""
+    if not source.wants("disposition"):
+        return []
     found = source.rows(DISPOSITION)
     enrolled = next((r["n"] for r in found if r["step"] == "Enrolled"), 0)
     lines = [
@@ -55,6 +57,8 @@ def disposition(source: Source) -> list[Sheet]:
 
 def analysis_sets(source: Source) -> list[Sheet]:
     """Return who is in each analysis set, who is not, and of whom that is unknown."""
+    if not source.wants("analysis-sets"):
+        return []
     lines = [
         Line(r["set"].replace("_", " "), f"set = '{r['set']}'", tuple(count(r[k]) for k in ("yes", "no", "unknown")))
         for r in source.rows(SETS)

@@ -55,6 +55,8 @@ FROM open o LEFT JOIN found f USING (alias, criterion) ORDER BY o.alias, o.crite
 
 def adverse_events(source: Source) -> list[Sheet]:
     """Return treatment-emergent adverse events: subjects by class and maximum grade."""
+    if not source.wants("adverse-events"):
+        return []
     sql = ADVERSE.format(population=population("infused"))
     found = source.rows(sql)
     lines = [
@@ -90,6 +92,8 @@ def adverse_events(source: Source) -> list[Sheet]:
 
 def deviations(source: Source) -> list[Sheet]:
     """Return deviations from eligibility, conduct and visit windows."""
+    if not source.wants("deviations"):
+        return []
     sql = DEVIATIONS.format(population=population("infused"))
     lines = [
         Line(f"{r['alias']}: {r['criterion'].replace('_', ' ')}",

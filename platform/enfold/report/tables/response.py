@@ -49,7 +49,7 @@ WHERE = {"any": "At any planned visit", "last": "At the last planned visit atten
 
 def responses(source: Source) -> list[Sheet]:
     """Return one table for each response judged by visit, and each population that its estimands name."""
-    asked = "SELECT DISTINCT alias FROM responses_by_visit JOIN asked USING (alias) WHERE met_means = 'response'"
+    asked = "SELECT alias FROM asked WHERE met_means = 'response' AND alias IN (SELECT alias FROM responses_by_visit)"
     aliases = {a for (a,) in source.con.execute(asked).fetchall()}
     out: list[Sheet] = []
     for endpoint in source.study.endpoints:  # in the order of the study file
@@ -58,13 +58,15 @@ def responses(source: Source) -> list[Sheet]:
             for name in dict.fromkeys([e.population for e in found]) or ["infused"]:
                 mine = [e for e in found if e.population == name]
                 key = f"response-{endpoint.alias}" + (f"-{name}" if found and name != found[0].population else "")
+                if not source.wants(key):
+                    continue
                 out.append(_table(source, key, endpoint.alias, endpoint.imputation, name, mine))
     return out
 
 
 def _table(source: Source, key: str, alias: str, imputation: str | None, name: str, estimands: list[Estimand]) -> Sheet:
     sql = SQL.format(population=population(name), alias=text(alias))
-    at = {e.at: e.id for e in estimands}
+    at = {e.at or "any": e.id for e in estimands}
     lines = [
         Line(_label(source, r), f"factor = {text(r['factor'])} AND level = {text(r['level'])}",
              _cells(source, r, imputed=imputation is not None),
@@ -88,7 +90,8 @@ def _table(source: Source, key: str, alias: str, imputation: str | None, name: s
 
 
 def _at(e: Estimand) -> str:
-    return WHERE.get(e.at, e.at)
+    at = e.at or "any"
+    return WHERE.get(at, at)
 
 
 def _label(source: Source, row: dict[str, Any]) -> str:

@@ -16,20 +16,23 @@ worst AS (
     LEFT JOIN verdicts v ON v.study_id = s.study_id AND v.subject_id = s.subject_id AND v.alias = {alias}
         AND v.criterion = 'overall' AND coalesce(v.period, 1) = 1
     GROUP BY s.study_id, s.subject_id, s.dose_level
+),
+counted AS (
+    SELECT coalesce(arm, 'all') AS arm, count(*) AS subjects, count(*) FILTER (open) AS may_be_higher, [
+        {{'ordinal': 1, 'line': 'Any grade', 'n': count(*) FILTER (grade >= 1)}},
+        {{'ordinal': 2, 'line': 'Grade 3 or more', 'n': count(*) FILTER (grade >= 3)}},
+        {{'ordinal': 3, 'line': 'No event', 'n': count(*) FILTER (grade = 0)}},
+        {{'ordinal': 4, 'line': 'Maximum grade 1', 'n': count(*) FILTER (grade = 1)}},
+        {{'ordinal': 5, 'line': 'Maximum grade 2', 'n': count(*) FILTER (grade = 2)}},
+        {{'ordinal': 6, 'line': 'Maximum grade 3', 'n': count(*) FILTER (grade = 3)}},
+        {{'ordinal': 7, 'line': 'Maximum grade 4', 'n': count(*) FILTER (grade = 4)}},
+        {{'ordinal': 8, 'line': 'Maximum grade 5', 'n': count(*) FILTER (grade = 5)}},
+        {{'ordinal': 9, 'line': 'Not evaluable', 'n': count(*) FILTER (grade IS NULL)}}
+    ] AS lines
+    FROM worst GROUP BY GROUPING SETS ((arm), ())
 )
-SELECT coalesce(arm, 'all') AS arm, count(*) AS subjects, count(*) FILTER (grade = 0) AS grade_0,
-       count(*) FILTER (grade = 1) AS grade_1, count(*) FILTER (grade = 2) AS grade_2,
-       count(*) FILTER (grade = 3) AS grade_3, count(*) FILTER (grade = 4) AS grade_4,
-       count(*) FILTER (grade = 5) AS grade_5, count(*) FILTER (grade IS NULL) AS not_evaluable,
-       count(*) FILTER (grade >= 1) AS any_grade, count(*) FILTER (grade >= 3) AS grade_3_or_more,
-       count(*) FILTER (open) AS may_be_higher
-FROM worst GROUP BY GROUPING SETS ((arm), ()) ORDER BY arm"""
-
-LINES = (
-    ("Any grade", "any_grade"), ("Grade 3 or more", "grade_3_or_more"), ("No event", "grade_0"),
-    ("Maximum grade 1", "grade_1"), ("Maximum grade 2", "grade_2"), ("Maximum grade 3", "grade_3"),
-    ("Maximum grade 4", "grade_4"), ("Maximum grade 5", "grade_5"), ("Not evaluable", "not_evaluable"),
-)  # fmt: skip
+SELECT s.ordinal, s.line, arm, s.n, subjects, may_be_higher
+FROM (SELECT arm, subjects, may_be_higher, unnest(lines) AS s FROM counted) ORDER BY s.ordinal, arm"""
 
 COURSE = """\
 WITH {population},
@@ -87,26 +90,28 @@ def grades(source: Source) -> list[Sheet]:
     out = []
     for endpoint in ("crs", "icans"):
         for alias in source.aliases(endpoint):
-            sql = GRADES.format(population=population("infused"), alias=text(alias))
-            found = {r["arm"]: r for r in source.rows(sql)}
-            names = arms(source, list(found))
-            everybody = found["all"]
-            lines = [
-                Line(label, f"statistic = '{column}'", (
-                    *source.cells.share(everybody[column], everybody["subjects"]),
-                    *(source.cells.known(found[a][column], found[a]["subjects"]) for a in names if a != "all"),
-                ))
-                for label, column in LINES
-            ]  # fmt: skip
+            key = f"{alias}-grade"
+            if not source.wants(key):
+                continue
+            chosen, name = source.estimand(alias, "maximum_grade")
+            sql = GRADES.format(population=population(name), alias=text(alias))
+            found = source.rows(sql)
+            names = arms(source, list(dict.fromkeys(r["arm"] for r in found)))
+            lines = []
+            for label in dict.fromkeys(r["line"] for r in found):
+                by = {r["arm"]: r for r in found if r["line"] == label}
+                shares = source.cells.share(by["all"]["n"], by["all"]["subjects"])
+                known = (source.cells.known(by[a]["n"], by[a]["subjects"]) for a in names if a != "all")
+                lines.append(Line(label, f"line = {text(label)}", (*shares, *known)))
+            open_ = next(r["may_be_higher"] for r in found if r["arm"] == "all")
             notes = [
                 "Each subject once, at the highest proven grade after the first infusion.",
-                f"Of {everybody['may_be_higher']} subjects a higher grade is not excluded.",
+                f"Of {open_} subjects a higher grade is not excluded.",
                 source.cells.interval_note(),
             ]
             header = ("", "n/N", "%", source.cells.level, *titles([a for a in names if a != "all"]))
             title = f"{NAMES[endpoint]} by maximum grade"
-            chosen = source.estimand(alias, "maximum_grade")
-            out.append(source.sheet(f"{alias}-grade", title, sql, header, lines, notes, estimand=chosen))
+            out.append(source.sheet(key, title, sql, header, lines, notes, population=name, estimand=chosen))
     return out
 
 
@@ -115,6 +120,9 @@ def courses(source: Source) -> list[Sheet]:
     out = []
     for endpoint in ("crs", "icans"):
         for alias in source.aliases(f"{endpoint}_episode"):
+            key = alias.replace("_", "-") + "s"
+            if not source.wants(key):
+                continue
             sql = COURSE.format(population=population("infused"), alias=text(alias), quartile=source.cells.quartile)
             lines = [
                 Line(r["measure"], f"measure = {text(r['measure'])}",
@@ -128,7 +136,6 @@ def courses(source: Source) -> list[Sheet]:
             ]
             header = ("", "Known", "Median", "Q1 to Q3", "Range")
             title = f"{NAMES[endpoint]}: onset and duration"
-            key = alias.replace("_", "-") + "s"
             out.append(source.sheet(key, title, sql, header, lines, notes))
     return out
 
@@ -136,16 +143,17 @@ def courses(source: Source) -> list[Sheet]:
 def limiting(source: Source) -> list[Sheet]:
     """Return dose-limiting toxicity by dose level: what a rule of escalation needs."""
     out = []
-    for alias in source.aliases("dlt"):
-        sql = LIMITING.format(population=population("infused"), alias=text(alias))
+    for alias in filter(source.wants, source.aliases("dlt")):
+        chosen, name = source.estimand(alias, "proportion")
+        sql = LIMITING.format(population=population(name), alias=text(alias))
         lines = [
             Line(f"Dose level {r['level']}", f"level = {text(r['level'])}", (
                 count(r["subjects"]), *source.cells.share(r["met"], r["met"] + r["not_met"]), count(r["not_evaluable"]),
             ))
             for r in source.rows(sql)
         ]  # fmt: skip
-        header = ("", "Infused", "With DLT, of evaluable", "%", source.cells.level, "Not evaluable")
+        header = ("", "Subjects", "With DLT, of evaluable", "%", source.cells.level, "Not evaluable")
         notes = ["By the protocol's rules ([[dose_limiting]] of the study file).", source.cells.interval_note()]
-        chosen = source.estimand(alias, "proportion")
-        out.append(source.sheet(alias, "Dose-limiting toxicity", sql, header, lines, notes, estimand=chosen))
+        title = "Dose-limiting toxicity"
+        out.append(source.sheet(alias, title, sql, header, lines, notes, population=name, estimand=chosen))
     return out

@@ -3,7 +3,7 @@ CREATE VIEW adlb AS
 WITH based AS (
     SELECT *, CASE WHEN count(*) FILTER (at_baseline) OVER w = 1 THEN max(AVAL) FILTER (at_baseline) OVER w END AS BASE,
            max(ADT) FILTER (at_baseline) OVER w AS base_date
-    FROM analysis_results WHERE instrument <> 'CELL_KINETICS'
+    FROM parameter_results WHERE instrument <> 'CELL_KINETICS'
     WINDOW w AS (PARTITION BY STUDYID, USUBJID, PARAMCD)
 )
 SELECT STUDYID, USUBJID, ASEQ, TRTP, AGE, SEX, SAFFL, TRTSDT, PARAMCD, PARAM, PARCAT1, AVISIT, AVISITN, VISITID, ADT, ADY,

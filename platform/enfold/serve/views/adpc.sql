@@ -6,6 +6,6 @@ SELECT STUDYID, USUBJID, ASEQ, TRTP, AGE, SEX, SAFFL, TRTSDT, PARAMCD, PARAM, PA
        ADTC, AVAL, AVALC, AVALU,
        coalesce(SRCDOM, 'ADSRC') AS SRCDOM, CASE WHEN SRCDOM IS NULL THEN 'EVENTID' ELSE 'VALUE_NUMBER' END AS SRCVAR,
        coalesce(SRCSEQ, ASEQ) AS SRCSEQ, r.event_ids
-FROM analysis_results r
+FROM parameter_results r
 LEFT JOIN (SELECT study_id, subject_id, infusion_at FROM subjects) s ON s.study_id = r.STUDYID AND s.subject_id = r.USUBJID
 WHERE instrument = 'CELL_KINETICS';

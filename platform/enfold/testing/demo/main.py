@@ -33,11 +33,12 @@ def main() -> int:
     print("SYNTHETIC demo trial: no real patient is in it.\n", flush=True)
     paths = write(root / "incoming")
     study = str(root / "study")
+    (root / "published.toml").write_text(package_file("testing/demo/published.toml"), "utf-8")
     steps = [
         ["init", study, str(root / "incoming" / "study.toml"), "--author", "demo"],
         ["land", study, *map(str, paths), "--source", "demo-edc", "--author", "demo"],
         ["run", study],
-        ["report", study],
+        ["report", study, "--published", str(root / "published.toml")],
     ]
     for words in steps:
         print(f"$ enfold {' '.join(words)}", flush=True)

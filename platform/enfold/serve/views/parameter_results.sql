@@ -1,5 +1,5 @@
 -- What ADLB and ADPC share: each result with its parameter, as text, and with the study day and visit it speaks for.
-CREATE VIEW analysis_results AS
+CREATE VIEW parameter_results AS
 SELECT f.study_id AS STUDYID, f.subject_id AS USUBJID,
        row_number() OVER (PARTITION BY f.study_id, f.subject_id, f.instrument = 'CELL_KINETICS'
                           ORDER BY p.PARAMCD, f.from_at NULLS LAST, f.finding_id) AS ASEQ,
