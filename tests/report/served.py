@@ -5,11 +5,7 @@ from pathlib import Path
 import duckdb
 
 from enfold import study
-<<<<<<< HEAD
 from enfold.serve.build import create_views, current
-=======
-from enfold.serve.build import _views, current
->>>>>>> feb2b92 (The abstract beside the published figures, estimands, analysis results as data: Parquet, views, comparison; --output)
 from enfold.study import StudyFile
 
 
@@ -24,11 +20,7 @@ def changed(demo: Path, *statements: str) -> duckdb.DuckDBPyConnection:
     for (name,) in names:
         con.execute(f'CREATE TABLE "{name}" AS FROM demo."{name}"')
     con.execute("DETACH demo")
-<<<<<<< HEAD
     create_views(con)
-=======
-    _views(con)
->>>>>>> feb2b92 (The abstract beside the published figures, estimands, analysis results as data: Parquet, views, comparison; --output)
     for statement in statements:
         con.execute(statement)
     return con

@@ -24,14 +24,10 @@ pytest.importorskip("vl_convert")
 SVG = "{http://www.w3.org/2000/svg}"
 KEYS = [
     "swimmer", "responders", *(f"components-{a}" for a in ("sri4", "lldas", "clldas", "doris", "doris_off", "ccr",
-<<<<<<< HEAD
-    "ccr0")), "sledai-spider", "kaplan-meier-time-to-response", "kaplan-meier-duration-of-response",
+    "ccr0")), "sledai-spider",
+    *(f"kaplan-meier-{what}-of-response{a}".replace("time-of", "time-to") for what in ("time", "duration")
+      for a in ("-doris_course", "-lldas_course", "")),
     "kaplan-meier-relapse-free-survival", "kaplan-meier-follow-up", "expansion",
-=======
-    "ccr0")), "sledai-spider", "kaplan-meier-relapse-free-survival",
-    *(f"kaplan-meier-response-duration{a}" for a in ("-doris_course", "-lldas_course", "")),
-    "kaplan-meier-follow-up", "expansion",
->>>>>>> feb2b92 (The abstract beside the published figures, estimands, analysis results as data: Parquet, views, comparison; --output)
 ]  # fmt: skip
 ALL = [*KEYS, "profile"]
 

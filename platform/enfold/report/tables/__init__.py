@@ -26,7 +26,7 @@ MAKERS = (
     disposition, analysis_sets, baseline, responses, times, relapses, relapse_times, follow_up, grades, courses,
     limiting, adverse_events, expansion, response_associations, expansion_associations, deviations,
 )  # fmt: skip
-OF_OTHERS = ("abstract", "estimands")  # made from the other tables
+OF_OTHERS = ("abstract", "estimand-tables")  # made from the other tables
 
 
 def sheets(

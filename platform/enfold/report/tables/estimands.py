@@ -20,4 +20,8 @@ def estimands(source: Source, made: list[Sheet]) -> list[Sheet]:
         "Attributes by ICH E9(R1); treatment: the study product. Composite: the endpoint itself counts the event.",
         f"No table estimates what no verdict holds: {', '.join(NOT_ESTIMATED).replace('_', ' ')}.",
     ]
-    return [source.sheet("estimands", "Estimands", SQL, header, lines, notes, population="all")] if lines else []
+    return (
+        [source.sheet("estimand-tables", "Estimands and their tables", SQL, header, lines, notes, population="all")]
+        if lines
+        else []
+    )
