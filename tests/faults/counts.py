@@ -28,3 +28,4 @@ READERS = 2
 MACHINE_RUNS = Count(60, 3)  # histories that the model lives through
 MACHINE_STEPS = Count(40, 12)  # steps of each
 MISDEEDS = Count(20, 1)  # times that each misbehaving plugin is called
+STUDIES = Count(1_000, 200)  # generated studies, landed and run in ways that must not matter

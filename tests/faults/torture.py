@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
-sys.path[:0] = [str(TESTS), str(TESTS / "fold")]
+sys.path[:0] = [str(TESTS), str(TESTS / "fold"), str(TESTS / "run")]
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before anything imports it
 
 from evaluate import misdeeds  # noqa: E402
@@ -84,6 +84,14 @@ def _misdeeds(seed: int, full: bool) -> str:
     return f"{len(misdeeds.EXPECTED)} misdeeds of plugins, {times} times each"
 
 
+def _studies(seed: int, full: bool) -> str:
+    import test_generated_studies
+
+    number = counts.STUDIES.of(full)
+    with_events = test_generated_studies.check(range(seed * number, (seed + 1) * number))
+    return f"{number} generated studies, {with_events} with events, each with the digests of one fold over all"
+
+
 PARTS: dict[str, Callable[[int, bool], str]] = {
     "kills": _kills,
     "syscalls": _syscalls,
@@ -94,6 +102,7 @@ PARTS: dict[str, Callable[[int, bool], str]] = {
     "writers": _writers,
     "machine": _machine,
     "misdeeds": _misdeeds,
+    "studies": _studies,
 }
 
 
