@@ -108,6 +108,12 @@ def test_from_trust_to_report_and_on_without_the_plugin(
     assert enfold(["parcel", folder, "--out", str(tmp_path / "first.zip")]) == 0
     assert subprocess.run([sys.executable, str(tmp_path / "first.zip")], check=False).returncode == 0
 
+    checked = answer(capsys, 0, "plugin", "check", "acme-lesions")
+    asked = {(f["declaration"], f["law"]) for f in checked["findings"]}
+    assert ("lesion_sum", "no foresight") in asked
+    assert ("lesion_sum", "worked examples (3)") in asked
+    assert ("expectations/acme-lesions/assessment.json", "can be computed") in asked
+
     isolation.end_all()
     shutil.rmtree(site)  # the plugin is uninstalled
     sys.path_importer_cache.clear()

@@ -30,8 +30,14 @@ def events(declarations: Iterable[Declaration], seeds: Iterable[int]) -> dict[st
     """Return events by type of one patient for each seed, of the kinds that the declarations read."""
     declarations = list(declarations)
     tables = {t for d in declarations for t in d.reads}
-    kinds = sorted({k for t in tables for k in FEEDS.get(t, ())})
+    own = schema.added_events(schema.added())  # each has a state table of its name
+    kinds = sorted({k for t in tables for k in FEEDS.get(t, (t,) if t in own else ())})
     instruments = sorted({i for d in declarations for i in d.instruments}) or list(FEW)
+    return of(kinds, instruments, seeds)
+
+
+def of(kinds: list[str], instruments: list[str], seeds: Iterable[int]) -> dict[str, list[dict[str, Any]]]:
+    """Return events by type of one patient for each seed: of these types, and assessments of these instruments."""
     rows: dict[str, list[dict[str, Any]]] = {t: [] for t in schema.events()}
     for seed in seeds:
         for event_type, mine in _patient(seed, kinds, instruments).items():
@@ -104,7 +110,8 @@ def _fields(rng: random.Random, table: schema.Table, at: int) -> dict[str, Any]:
 
 def _doubts(rng: random.Random, course: Course) -> None:
     """Correct, retract and contest some of what was said."""
-    said = [(t, r) for t, rows in course.events.items() for r in rows if t in ("assessment", "medication")]
+    doubted = {"assessment", "medication", *schema.added_events(schema.added())}
+    said = [(t, r) for t, rows in course.events.items() for r in rows if t in doubted]
     for event_type, row in rng.sample(said, min(len(said), 3)):
         kept = {k: v for k, v in row.items() if k not in ("event_id", "supersedes")}
         for _ in range(rng.choice((1, 2))):  # two live corrections contest a fact

@@ -9,11 +9,9 @@ order-free · patient-local · total per grain · repeatable · no foresight · 
 """
 
 import datetime as dt
-import importlib
 import random
 from collections.abc import Callable
 from functools import cache, cached_property
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -21,14 +19,14 @@ import pyarrow.compute as pc
 
 from enfold import schema, study
 from enfold.contract import Declaration, Derivation
-from enfold.evaluate import trust
 from enfold.evaluate.call import evaluate
-from enfold.evaluate.discover import Discovery, Offered, discover
+from enfold.evaluate.discover import Discovery
 from enfold.evaluate.graph import plan
 from enfold.fold.cut import Cut
 from enfold.fold.fold import fold
 from enfold.testing import histories
 from enfold.testing.examples import PROTOCOL, examples, run
+from enfold.testing.subject import subject
 
 PATIENTS = 60
 UNTIL = ("2026-04-10", "2026-05-08")
@@ -93,9 +91,9 @@ def order_free(trial: Trial) -> None:
 
 def patient_local(trial: Trial) -> None:
     """A patient judged alone gets the same answers."""
-    for subject in trial.state["subjects"].column("subject_id").to_pylist()[::17]:
-        own = {n: t.filter(pc.equal(t.column("subject_id"), subject)) for n, t in trial.state.items()}
-        among = trial.rows.filter(pc.equal(trial.rows.column("subject_id"), subject))
+    for one in trial.state["subjects"].column("subject_id").to_pylist()[::17]:
+        own = {n: t.filter(pc.equal(t.column("subject_id"), one)) for n, t in trial.state.items()}
+        among = trial.rows.filter(pc.equal(trial.rows.column("subject_id"), one))
         assert trial.judged(own).equals(among), "a patient judged alone gets other answers"
 
 
@@ -177,33 +175,30 @@ def _key(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 @cache
-def _declared(package: str) -> Discovery:
-    module = importlib.import_module(package)
-    ours = discover(trust.FIRST_PARTY & set(trust.installed())).offered  # what it may need of the shipped ones
-    own = {d.id: Offered(d, package, "0", "0") for d in module.enfold_declarations()}
-    return Discovery({**ours, **own}, installed=sorted(own))
-
-
-@cache
-def _trials(package: str, patients: int) -> list[Trial]:
-    found = _declared(package)
-    return [Trial(found, name, patients) for name in found.installed]
+def _trials(name: str, patients: int) -> list[Trial]:
+    own = subject(name)
+    return [Trial(own.found, declared, patients) for declared in own.found.installed]
 
 
 class PluginLaws:
-    """Subclass it and name the package: every law on every declaration, and every worked example beside the code."""
+    """Subclass it and name the package: every law on every declaration, and every worked example beside the code.
+
+    `plugin` may also be the path of a folder of endpoints without Python.
+    """
 
     plugin: ClassVar[str]
     patients: ClassVar[int] = PATIENTS
 
     def found(self) -> Discovery:
         """Return what the package declares."""
-        return _declared(self.plugin)
+        return subject(self.plugin).found
 
     def _all(self, law: Callable[[Trial], None]) -> None:
-        assert self.found().offered, "the package declares nothing"
-        for trial in _trials(self.plugin, self.patients):
-            law(trial)
+        own = subject(self.plugin)
+        assert own.found.installed, "the package declares nothing"
+        with schema.using(own.added):
+            for trial in _trials(self.plugin, self.patients):
+                law(trial)
 
     def test_order_free(self) -> None:
         """The order of rows is not information."""
@@ -231,8 +226,9 @@ class PluginLaws:
 
     def test_worked_examples(self) -> None:
         """Every row of every page beside the code."""
-        folder = Path(str(importlib.import_module(self.plugin).__file__)).parent
-        cases = [e for page in sorted(folder.rglob("*.md")) for e in examples(page.name, page.read_text("utf-8"))]
+        own = subject(self.plugin)
+        cases = [e for page in own.pages() for e in examples(page.name, page.read_text("utf-8"))]
         assert cases, "the package ships no worked example"
-        wrong = [f"{o.example.page}:{o.example.line}: {w}" for o in run(cases, self.found()) for w in o.wrong]
+        with schema.using(own.added):
+            wrong = [f"{o.example.page}:{o.example.line}: {w}" for o in run(cases, own.found) for w in o.wrong]
         assert not wrong, "\n".join(wrong)

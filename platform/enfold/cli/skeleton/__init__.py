@@ -36,7 +36,7 @@ def write(name: str, into: Path) -> list[Path]:
     module = name.replace("-", "_")
     major, minor = __version__.split(".")[:2]
     words = {"name": name, "module": module, "id": module, "this": f"{major}.{minor}",
-             "next": f"{major}.{int(minor) + 1}"}  # fmt: skip
+             "next": f"{major}.{int(minor) + 2}"}  # fmt: skip
     out = []
     for source, place in FILES.items():
         path = target / place.format(module=module)
