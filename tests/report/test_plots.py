@@ -27,7 +27,7 @@ KEYS = [
     "ccr0")), "sledai-spider",
     *(f"kaplan-meier-{what}-of-response{a}".replace("time-of", "time-to") for what in ("time", "duration")
       for a in ("-doris_course", "-lldas_course", "")),
-    "kaplan-meier-relapse-free-survival", "kaplan-meier-follow-up", "expansion",
+    "kaplan-meier-relapse-free-survival", "kaplan-meier-follow-up", "expansion-levels",
 ]  # fmt: skip
 ALL = [*KEYS, "profile"]
 
@@ -102,12 +102,23 @@ def test_as_many_marks_as_verdicts(demo: Path, pictures: dict[str, Figure]) -> N
     by_status = {r["status"]: r["n"] for r in asked(demo, count.format("sri4", "overall"))}
     assert fills(pictures["swimmer"])[style.BLUE] == by_status["met"] + 1  # and the legend's
     cells = {r["status"]: r["n"] for r in asked(demo, count.format("doris", "%"))}
-    found = fills(pictures["components-doris"])
-    assert {s: found[fill] for s, (fill, _, _) in components.STATUS.items() if fill != "white"} == {
-        s: n + 1 for s, n in cells.items() if s != "not_evaluable"
+    shapes = list(ElementTree.fromstring(pictures["components-doris"].svg).iter(f"{SVG}path"))
+    crosses = sum(1 for e in shapes if e.get("stroke") == style.BLACK and "M" in (e.get("d") or "")[1:])
+    marks = sum(1 for t in ElementTree.fromstring(pictures["components-doris"].svg).iter(f"{SVG}text") if t.text == "?")
+    assert (crosses, marks) == (cells["not_met"], cells["not_evaluable"])
+
+
+def test_areas_of_the_heat_map_are_the_counts_of_its_answers(demo: Path, pictures: dict[str, Figure]) -> None:
+    cells = {
+        r["status"]: r["n"]
+        for r in asked(demo, "SELECT status, count(*) AS n FROM verdicts WHERE alias = 'sri4' GROUP BY status")
     }
-    letters = Counter(t.text for t in ElementTree.fromstring(pictures["components-doris"].svg).iter(f"{SVG}text"))
-    assert (letters["x"], letters["?"]) == (cells["not_met"], cells["not_evaluable"])
+    area: Counter[str] = Counter()
+    for e in ElementTree.fromstring(pictures["components-sri4"].svg).iter(f"{SVG}path"):
+        box = re.fullmatch(r"M([\d.]+),([\d.]+)h([\d.]+)v([\d.]+)h-([\d.]+)Z", e.get("d") or "")
+        if box and e.get("stroke") is None:
+            area[e.get("fill") or ""] += round(float(box[3]) * float(box[4]) / (18 * 18))
+    assert {s: area[components.STATUS[s]] for s in cells} == cells
 
 
 def test_counts_of_responders_are_those_of_the_abstract(demo: Path, plans: dict[str, Plan]) -> None:
@@ -159,7 +170,7 @@ def test_samples_below_quantification_are_drawn_as_open_triangles(demo: Path, pi
             "SELECT count(*) FILTER (comparator = '<') AS k, count(*) AS n FROM findings WHERE item = 'CAR_COPIES'",
         )
     )
-    shapes = ElementTree.fromstring(pictures["expansion"].svg).iter(f"{SVG}path")
+    shapes = ElementTree.fromstring(pictures["expansion-levels"].svg).iter(f"{SVG}path")
     drawn_shapes = Counter((e.get("fill"), e.get("stroke")) for e in shapes)
     assert drawn_shapes["white", style.BLACK] == below + 1  # and the legend's
     points = sum(n for (fill, _), n in drawn_shapes.items() if fill in style.LEVELS[:3])
@@ -188,10 +199,10 @@ SENTENCES = {
     ("nobody", "responders"): "No response has been judged at a planned visit.",
     ("nobody", "sledai-spider"): "No patient has a SLEDAI-2K total both at baseline and after infusion.",
     ("nobody", "kaplan-meier-relapse-free-survival"): "No patient has a time to relapse, death or last contact.",
-    ("no sample", "expansion"): "No level of the cells has been measured.",
+    ("no sample", "expansion-levels"): "No level of the cells has been measured.",
     (
         "two units",
-        "expansion",
+        "expansion-levels",
     ): "Levels of the cells come in several units (copies/mL, copies/ug): they are not drawn on one axis.",
     ("nobody responds", "kaplan-meier-duration-of-response"): "No patient has responded.",
     ("nothing due", "components-sri4"): "No criterion of sri4 has been judged at a planned visit.",
@@ -237,7 +248,7 @@ def test_text_of_the_study_is_text_of_the_picture(demo: Path) -> None:
     nasty = '<script>alert(1)</script>" & {{x}} $${1}'
     levels = tuple(replace(level, label=f"{level.id} {nasty}") for level in study.dose_levels)
     con = changed(demo)
-    for key in ("swimmer", "expansion"):
+    for key in ("swimmer", "expansion-levels"):
         picture = catalogue.figure_of(con, replace(study, dose_levels=levels), key)
         root = ElementTree.fromstring(picture.svg)
         assert not list(root.iter(f"{SVG}script"))
@@ -255,7 +266,7 @@ def test_altair_accepts_every_specification(demo: Path, plans: dict[str, Plan]) 
         "components-ccr",
         "sledai-spider",
         "kaplan-meier-follow-up",
-        "expansion",
+        "expansion-levels",
         "profile",
     ):
         drawing = plans[key].draw(asked(demo, plans[key].sql)[:40])
@@ -286,7 +297,7 @@ def luminance(color: str) -> float:
 
 
 def test_answers_differ_in_grey_print() -> None:
-    shades = [luminance(components.STATUS[s][0]) for s in ("met", "not_met", "not_applicable", "not_evaluable")]
+    shades = [luminance(components.STATUS[s]) for s in ("met", "not_met", "not_applicable", "not_evaluable")]
     assert all(b - a > 0.15 for a, b in pairwise(shades)), shades
     shades = [
         luminance(responders.ANSWERS[a][0]) for a in ("response", "no response", "not applicable", "not evaluable")

@@ -51,7 +51,7 @@ def table(
 
     It scrolls sideways by itself where the screen is narrow; `label` names that region, once a page.
     """
-    head = element("tr", *(element("th", text(h), scope="col") for h in header))
+    head = element("tr", *(element("th", text(h), scope="col") if h else element("td") for h in header))
     body = []
     for row in rows:
         first, *rest = row

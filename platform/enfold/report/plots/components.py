@@ -16,12 +16,11 @@ LEFT JOIN rules r ON r.alias = v.alias AND r.criterion = v.criterion
 WHERE v.alias = {alias} AND v.grain = 'visit' AND p.scheduled
 ORDER BY v.subject_id, p.ordinal, v.visit_id, v.criterion"""
 
-# fill, letter, its colour
 STATUS = {
-    "met": (style.BLUE, "", "white"),
-    "not_met": (style.ORANGE, "x", style.BLACK),
-    "not_evaluable": ("white", "?", style.BLACK),
-    "not_applicable": (style.PALE, "", style.BLACK),
+    "met": style.BLUE,
+    "not_met": style.ORANGE,
+    "not_evaluable": "white",
+    "not_applicable": style.PALE,
 }
 WORDS = {"met": "met", "not_met": "not met (x)", "not_evaluable": "not evaluable (?)",
          "not_applicable": "not due or not applicable"}  # fmt: skip
@@ -52,23 +51,41 @@ def _draw(rows: list[Row], alias: str) -> Drawn:
     height = style.row_height(len(order))
     found = [s for s in STATUS if any(r["status"] == s for r in rows)]
     width = max(7, min(18, style.WIDTH // (len(visits) * (len(criteria) + 1) - 1)))
-    x = {"field": "column", "type": "nominal", "title": None, "sort": _columns(visits, criteria),
-         "scale": {"domain": _columns(visits, criteria), "padding": 0},
+    columns = _columns(visits, criteria)
+    x = {"field": "column", "type": "nominal", "title": None, "scale": {"domain": columns, "padding": 0},
          "axis": {"labelAngle": -90, "labelFontSize": 10, "ticks": False, "domain": False, "labelOverlap": False,
                   "labelExpr": "split(datum.value, '\\t')[1]"}}  # fmt: skip
-    y = {"field": "subject_id", "type": "nominal", "sort": order, "title": None, "scale": {"padding": 0},
+    y = {"field": "subject_id", "type": "nominal", "title": None, "scale": {"domain": order, "padding": 0},
          "axis": {"labels": style.names_fit(len(order)), "ticks": False, "domain": False,
                   "labelFontSize": min(11, height * 0.75)}}  # fmt: skip
-    cells = [{"subject_id": r["subject_id"], "column": f"{r['visit_id']}\t{r['criterion']}",
-              "words": WORDS[r["status"]], "letter": STATUS[r["status"]][1]} for r in rows]  # fmt: skip
+    status = {(f"{r['visit_id']}\t{r['criterion']}", r["subject_id"]): r["status"] for r in rows}
     blocks = [{"visit": v, "column": f"{v}\t{criteria[0]}", "end": f"{v}\t{criteria[-1]}"} for v in visits]
     fill = {"field": "words", "type": "nominal", "title": None,
             "legend": {"symbolType": "square", "symbolStrokeColor": style.GREY},
-            "scale": style.scale([WORDS[s] for s in found], [STATUS[s][0] for s in found])}  # fmt: skip
+            "scale": style.scale([WORDS[s] for s in found], [STATUS[s] for s in found])}  # fmt: skip
     layers: list[dict[str, Any]] = [
-        {"data": {"values": cells},
-         "mark": {"type": "rect", "stroke": style.GREY if height >= 6 else None, "strokeWidth": 0.4},
-         "encoding": {"x": x, "y": y, "fill": fill}},
+        {"data": {"values": _runs(columns, order, status)},
+         "mark": {"type": "rect"},
+         "encoding": {"x": x, "y": {**y, "bandPosition": 0}, "y2": {"field": "last", "bandPosition": 1}, "fill": fill}},
+    ]  # fmt: skip
+    if height >= 7:  # white lines between cells, and a sign in each: grey print and every eye can tell them
+        layers += [
+            {"data": {"values": [{"subject_id": o} for o in order[1:]]},
+             "mark": {"type": "rule", "color": "white", "strokeWidth": 0.8},
+             "encoding": {"y": {**y, "bandPosition": 0}}},
+            {"data": {"values": [{"column": c} for c in columns]},
+             "mark": {"type": "rule", "color": "white", "strokeWidth": 0.8},
+             "encoding": {"x": {**x, "bandPosition": 0}}},
+            {"data": {"values": [{"column": c, "subject_id": o} for (c, o), s in status.items() if s == "not_met"]},
+             "mark": {"type": "point", "shape": "M-1,-1L1,1M1,-1L-1,1", "stroke": style.BLACK, "strokeWidth": 1.1,
+                      "opacity": 1, "size": min(width, height) * 1.6},
+             "encoding": {"x": x, "y": y}},
+            {"data": {"values": [{"column": c, "subject_id": o} for (c, o), s in status.items()
+                                 if s == "not_evaluable"]},
+             "mark": {"type": "text", "text": "?", "fontSize": min(11, height * 0.75)},
+             "encoding": {"x": x, "y": y}},
+        ]  # fmt: skip
+    layers += [
         {"data": {"values": blocks},
          "mark": {"type": "rect", "fill": None, "stroke": style.GREY, "strokeWidth": 0.8},
          "encoding": {"x": {**x, "bandPosition": 0}, "x2": {"field": "end", "bandPosition": 1},
@@ -78,10 +95,6 @@ def _draw(rows: list[Row], alias: str) -> Drawn:
                   "dx": -width / 2},
          "encoding": {"x": x, "y": {"value": -9}, "text": {"field": "visit", "type": "nominal"}}},
     ]  # fmt: skip
-    if height >= 7:
-        layers.append({"data": {"values": [c for c in cells if c["letter"]]},
-                       "mark": {"type": "text", "fontSize": min(11, height * 0.75)},
-                       "encoding": {"x": x, "y": y, "text": {"field": "letter", "type": "nominal"}}})  # fmt: skip
     spec = {"width": {"step": width}, "height": {"step": height}, "layer": layers, "view": {"stroke": None}}
     rules = {r["criterion"]: r["rule"] for r in rows if r["rule"]}
     return Drawn(
@@ -98,6 +111,21 @@ def _columns(visits: list[str], criteria: list[str]) -> list[str]:
     """Return the columns, those of a visit together, an empty one after each visit but the last."""
     gaps = [[f"{v}\t"] for v in visits[:-1]] + [[]]
     return [c for v, gap in zip(visits, gaps, strict=True) for c in [*(f"{v}\t{k}" for k in criteria), *gap]]
+
+
+def _runs(columns: list[str], order: list[str], status: dict[tuple[str, str], str]) -> list[dict[str, str]]:
+    """Return the cells with those of one answer that stand under each other as one."""
+    out: list[dict[str, str]] = []
+    for column in columns:
+        before = None
+        for subject in order:
+            now = status.get((column, subject))
+            if now is not None and now == before:
+                out[-1]["last"] = subject
+            elif now is not None:
+                out.append({"column": column, "subject_id": subject, "last": subject, "words": WORDS[now]})
+            before = now
+    return out
 
 
 def _order(rows: list[Row], visits: list[str]) -> list[str]:

@@ -30,7 +30,7 @@ def plans(con: duckdb.DuckDBPyConnection, study: StudyFile) -> list[Plan]:
         return []
     return [
         Plan(
-            key="expansion",
+            key="expansion-levels",
             title="Expansion of the cells in blood; infused patients with a sample",
             sql=SQL,
             draw=lambda rows: _draw(rows, study),
