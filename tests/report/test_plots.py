@@ -117,7 +117,7 @@ def test_areas_of_the_heat_map_are_the_counts_of_its_answers(demo: Path, picture
     for e in ElementTree.fromstring(pictures["components-sri4"].svg).iter(f"{SVG}path"):
         box = re.fullmatch(r"M([\d.]+),([\d.]+)h([\d.]+)v([\d.]+)h-([\d.]+)Z", e.get("d") or "")
         if box and e.get("stroke") is None:
-            area[e.get("fill") or ""] += round(float(box[3]) * float(box[4]) / (18 * 18))
+            area[e.get("fill") or ""] += round(float(box[3]) * float(box[4]) / (17 * 18))  # px of a cell
     assert {s: area[components.STATUS[s]] for s in cells} == cells
 
 
