@@ -78,11 +78,13 @@ def _compare(args: argparse.Namespace) -> int:
 
 
 def _page(args: argparse.Namespace) -> int:
+    from enfold.report import published
     from enfold.report.report_page import report_page
     from enfold.serve.build import current
     from enfold.serve.study import connect
 
-    data = report_page(connect(current(args.study))).encode()
+    beside = published.read(args.published) if args.published else None
+    data = report_page(connect(current(args.study)), beside).encode()
     create_new(args.html, data)
     show(args, {"html": str(args.html), "bytes": len(data)}, f"{args.html}: {len(data)} bytes")
     return 0

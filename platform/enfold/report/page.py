@@ -8,6 +8,7 @@ from enfold.report.html import EMPTY, Html, code, element, folded, joined, parag
 from enfold.report.model import Figure, Table
 from enfold.shipped import package_file
 
+LONG = 40  # characters: no number is printed so long
 SYNTHETIC = "SYNTHETIC data: generated for demonstration; no real patient is in it."
 ON_EVERY_SHEET = (
     '@page { @top-left { content: "SYNTHETIC data: no real patient"; font-size: 8pt; font-weight: bold; } }\n'
@@ -54,8 +55,13 @@ def table_section(printed: Table) -> Html:
     estimand = f" Estimand: {printed.estimand}." if printed.estimand else ""
     rows = [[text(cell) for cell in row] for row in printed.rows]
     title = element("h3", text(f"{printed.title}.{estimand}"))
-    made = table(title, printed.header, rows, label=f"Table: {printed.title}")
+    made = table(title, printed.header, rows, label=f"Table: {printed.title}", class_=_class(printed))
     return element("section", made, notes(printed.footnotes), shown(printed.sql, printed.command), id=printed.key)
+
+
+def _class(printed: Table) -> str | None:
+    """Return the class of a table that holds sentences: they stand to the left, numbers to the right."""
+    return "words" if any(len(cell) > LONG for row in printed.rows for cell in row[1:]) else None
 
 
 def figure_section(picture: Figure) -> Html:

@@ -10,29 +10,37 @@ from enfold.report.html import Html, code, element, folded, joined, paragraph, t
 from enfold.report.model import Figure, Table
 from enfold.report.page import described, figure_section, links, page, table_section
 from enfold.report.plots.catalogue import figures
-from enfold.report.question import intercurrent, source
-from enfold.report.tables import tables
+from enfold.report.published import Published
+from enfold.report.question import source
+from enfold.report.tables import OF_OTHERS, sheets
 from enfold.study import StudyFile
 
 
-def report_page(con: duckdb.DuckDBPyConnection) -> str:
-    """Return the report of an opened serving file; the same run gives the same bytes."""
+def report_page(con: duckdb.DuckDBPyConnection, published: Published | None = None) -> str:
+    """Return the report of an opened serving file; the same run gives the same bytes.
+
+    With `published`, what was published stands beside the sentences of the abstract.
+    """
     study = source(con).study
     ((run,),) = con.execute("SELECT run FROM served").fetchall()
     pins = {k: json.loads(v) for k, v in con.execute("SELECT key, value FROM run_pins ORDER BY key").fetchall()}
-    return laid_out(study, run, pins, tables(con, study), figures(con, study))
+    made = [sheet.table() for sheet in sheets(con, study, published)]
+    return laid_out(study, run, pins, made, figures(con, study))
 
 
 def laid_out(study: StudyFile, run: str, pins: dict[str, Any], made: list[Table], pictures: list[Figure]) -> str:
     """Return a report from its parts."""
+    first = [table_section(t) for t in made if t.key in OF_OTHERS]
+    if not study.estimands:
+        first.append(paragraph("The study file declares no estimand: every table describes, none estimates."))
     sections = [
         _section("run", "Run", [_run(study, run, pins)]),
-        _section("estimands", "Estimands", [_estimands(study)]),
-        _section("tables", "Tables", [table_section(t) for t in made]),
+        _section("results", "Results and estimands", first),
+        _section("tables", "Tables", [table_section(t) for t in made if t.key not in OF_OTHERS]),
         _section("figures", "Figures", [figure_section(f) for f in pictures]),
     ]
     titles = {t.key: t.title for t in made} | {f.key: f.title for f in pictures}
-    contents = links({"run": "Run", "estimands": "Estimands", **titles})
+    contents = links({"run": "Run", **titles})
     return page(study.title, joined(sections), contents=contents, run=run, synthetic=study.synthetic)
 
 
@@ -72,9 +80,3 @@ def _run(study: StudyFile, run: str, pins: dict[str, Any]) -> Html:
     )
     again = folded("Show command", code("enfold report STUDY --html report.html"))
     return joined([described(facts), paragraph(words), element("div", again, folded("Rules", rules), class_="shown")])
-
-
-def _estimands(study: StudyFile) -> Html:
-    if not study.estimands:
-        return paragraph("The study file declares no estimand: every table describes, none estimates.")
-    return element("ul", *(element("li", text(intercurrent(e))) for e in study.estimands))
