@@ -138,6 +138,16 @@ def test_a_dictionary_that_is_none_is_refused(case: str, tmp_path: Path) -> None
         )
 
 
+def test_decimal_commas_and_forms_without_meaning(tmp_path: Path) -> None:
+    book = written(
+        tmp_path, BOOK.read_text("utf-8").replace(",,number,20,250", ",,number_2dp_comma_decimal,20,250"), "d.csv"
+    )
+    text = EXPORT.replace("118,61.25,<0.3,2,", '118,"61,25",<0.3,3,')  # 3 is no state of a form, and nobody reads it
+    found = staged(written(tmp_path, text), MAPPING, book)
+    assert not found.refused
+    assert Decimal("61.25") in found.events["assessment"].column("value_number").to_pylist()
+
+
 def test_a_dictionary_is_asked_for_and_goes_with_redcap_only() -> None:
     with pytest.raises(UsageError, match="no data dictionary was given"):
         sources.read(EXPORTS / "redcap-export.csv", mapping.parse(MAPPING, "mine"))

@@ -45,11 +45,11 @@ def read(path: Path, mapping: Mapping, dictionary: Path | None) -> Source:
         what = f"{what}, which the data dictionary {book.name} does not know" if unknown else what
         raise UsageError(f"{source.name}: {what}", remedy=RAW)
     _check_mapping(mapping, fields, book.name)
-    rows = _moments(source.rows, fields)
+    rows = _written(source.rows, fields)
     con = engine.connect(threads=engine.cores())
     con.register("export", rows)
     _check_rows_once(con, source.name, [c for c in (record_id, *STRUCTURE[:3]) if c in names])
-    faults = tuple(_faults(con, source.name, {n: fields[n] for n in names}, mapping.missing))
+    faults = tuple(_faults(con, source.name, {n: fields[n] for n in names}, mapping))
     joined = (*source.joined, (book.name, book.digest, book.rows.num_rows))
     return replace(source, rows=rows, joined=joined, faults=faults)
 
@@ -94,12 +94,11 @@ def _need(fine: object, mapping: Mapping, what: str, remedy: str) -> None:
         raise UsageError(f"mapping {mapping.name}: {what}", remedy=f"Nothing was landed. {remedy}")
 
 
-def _moments(rows: pa.Table, fields: dict[str, Field]) -> pa.Table:
-    """Write dates with a time of day as ISO 8601 does, with a T."""
+def _written(rows: pa.Table, fields: dict[str, Field]) -> pa.Table:
+    """Write dates with a time of day with a T, as ISO 8601 does, and decimal commas as points."""
     for place, name in enumerate(rows.column_names):
-        if name in fields and fields[name].moment:
-            text = pc.replace_substring_regex(rows.column(name), r"^(\d{4}-\d\d-\d\d) (\d)", r"\1T\2")
-            rows = rows.set_column(place, name, text)
+        for pattern, instead in fields.get(name, Field(None)).rewrite:
+            rows = rows.set_column(place, name, pc.replace_substring_regex(rows.column(name), pattern, instead))
     return rows
 
 
@@ -114,10 +113,10 @@ def _check_rows_once(con: duckdb.DuckDBPyConnection, name: str, key: list[str]) 
 
 
 def _faults(
-    con: duckdb.DuckDBPyConnection, name: str, fields: dict[str, Field], missing: tuple[str, ...]
+    con: duckdb.DuckDBPyConnection, name: str, fields: dict[str, Field], mapping: Mapping
 ) -> Iterator[dict[str, Any]]:
     """Yield what is wrong with single values, by the dictionary."""
-    found = {(c, *kind): sql for c, field in fields.items() for kind, sql in _checks(c, field, fields, missing)}
+    found = {(c, *kind): sql for c, field in fields.items() for kind, sql in _checks(c, field, fields, mapping)}
     for column, code, reason, remedy in account.some(con, found, "export"):
         bad = found[column, code, reason, remedy]
         rows = con.execute(
@@ -132,15 +131,18 @@ def _faults(
 
 
 def _checks(
-    column: str, field: Field, fields: dict[str, Field], missing: tuple[str, ...]
+    column: str, field: Field, fields: dict[str, Field], mapping: Mapping
 ) -> Iterator[tuple[tuple[str, str, str], str]]:
-    """Yield code, reason and remedy of each check of a column, and the SQL that is true for bad rows."""
-    value = quote(column)
+    """Yield code, reason and remedy of each check of a column, and the SQL that is true for bad rows.
+
+    What a column that the mapping leaves out says does not matter; where it stands does.
+    """
+    value, missing, read = quote(column), mapping.missing, column in mapping.columns
     given = f"{value} IS NOT NULL AND {value} NOT IN ({_list(['', *missing])})"
-    if field.choices is not None:
+    if field.choices is not None and read:
         kind = ("not_a_choice", "is no choice of the data dictionary", RAW)
         yield kind, f"{given} AND {value} NOT IN ({_list(field.choices)})"
-    if field.shape is not None:
+    if field.shape is not None and read:
         remedy = "Correct it in REDCap, or declare the missing-data code as `missing` of [source]."
         kind = ("not_validated", "is not what its validation type asks for", remedy)
         yield kind, f"{given} AND NOT regexp_full_match({value}, {literal(field.shape)})"

@@ -20,13 +20,14 @@ BOX = {"0": "Unchecked", "1": "Checked"}
 COMPLETE = {"0": "Incomplete", "1": "Unverified", "2": "Complete"}
 SHAPES = {  # what a validated text looks like in a raw export, by the beginning of its validation type
     "integer": r"-?[0-9]+",
-    "number_comma": r"[+-]?[0-9]*(,[0-9]+)?",
     "number": r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)",
     "datetime_seconds": r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}",
     "datetime": r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}",
     "date": r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
     "time": r"[0-9]{2}:[0-9]{2}(:[0-9]{2})?",
 }
+MOMENT = (r"^(\d{4}-\d\d-\d\d) (\d)", r"\1T\2")
+COMMA = (r"^([+-]?\d*),(\d+)$", r"\1.\2")
 RAW = "Export raw data (codes, not labels), all of whose columns are named by variable, and the dictionary of that day."
 
 
@@ -37,7 +38,7 @@ class Field:
     form: str | None  # none: not part of a form
     choices: dict[str, str] | None = None  # label by code
     shape: str | None = None
-    moment: bool = False  # a date and time of day
+    rewrite: tuple[tuple[str, str], ...] = ()  # pattern and replacement: how ISO 8601 and decimals are written here
 
 
 def choices(text: str) -> dict[str, str] | None:
@@ -100,6 +101,7 @@ def _columns(
             return {name: Field(form, shape=SHAPES["integer"])}
         case "text":
             shape = next((s for k, s in SHAPES.items() if validation.startswith(k)), None)
-            return {name: Field(form, shape=shape, moment=validation.startswith("datetime"))}
+            rewrite = [MOMENT] if validation.startswith("datetime") else [COMMA] if "comma" in validation else []
+            return {name: Field(form, shape=shape, rewrite=tuple(rewrite))}
         case _:
             return {name: Field(form, codes)}
