@@ -81,9 +81,12 @@ def _bundle(document: Any, name: str) -> tuple[list[tuple[Resource, str]], dict[
             raise UsageError(f"{name}: {where} has no resource, or other elements", remedy=MEND)
         if isinstance(entry.get("request"), dict) and entry["request"].get("method") not in ("PUT", "POST"):
             raise UsageError(f"{name}: {where} asks for something else than PUT or POST", remedy=MEND)
-        resource = entry["resource"]
-        if isinstance(entry.get("fullUrl"), str) and isinstance(resource.get("id"), str):
-            urls[entry["fullUrl"]] = f"{resource.get('resourceType')}/{resource['id']}"
+        resource, url = entry["resource"], entry.get("fullUrl")
+        if isinstance(url, str):
+            if "id" not in resource and url.startswith("urn:uuid:"):  # as in a transaction, before a server gives ids
+                resource = {**resource, "id": url.removeprefix("urn:uuid:")}
+            if isinstance(resource.get("id"), str):
+                urls[url] = f"{resource.get('resourceType')}/{resource['id']}"
         found.append((resource, where))
     return found, urls
 
