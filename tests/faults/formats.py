@@ -15,6 +15,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -42,8 +43,18 @@ value_number = "NUM"
 value_text   = "TXT"
 visit_id     = "VISIT"
 """
+EXPORTS = Path(__file__).parents[2] / "docs" / "how-to" / "exports"
+DECLARED = {  # formats that a mapping declares: the mapping, the example that is damaged, and its dictionary
+    "x.redcap.csv": ("redcap.toml", "redcap-export.csv", "redcap-dictionary.csv"),
+    "x.odm.xml": ("odm.toml", "odm.xml", None),
+    "x.fhir.json": ("fhir/r4", "fhir-bundle.json", None),
+    "x.fhir.ndjson": ("fhir/r4", "fhir-bundle.json", None),
+    "x.meds": ("meds/any", None, None),
+}
+MEDS = ("data/0.parquet", "metadata/codes.parquet", "metadata/dataset.json")
 KINDS = ("flip", "cut", "swap", "repeat", "encode", "nest")
-FORMATS = ("x.csv", "x.csv.gz", "x.parquet", "x.xpt", "x.json", "x.dataset.ndjson", "x.ndjson", "x.arrow", "x.arrows")
+FORMATS = ("x.csv", "x.csv.gz", "x.parquet", "x.xpt", "x.json", "x.dataset.ndjson", "x.ndjson", "x.arrow", "x.arrows",
+           *DECLARED)  # fmt: skip
 
 
 @dataclass
@@ -73,7 +84,16 @@ def rows() -> list[dict[str, str | None]]:
 
 
 def whole(name: str) -> bytes:
-    """Return the rows as a file of the format that `name` says."""
+    """Return a whole file of the format that `name` says: the rows, or an example of the documentation."""
+    if name in DECLARED:
+        example = DECLARED[name][1]
+        if example is None:
+            return _meds()[MEDS[0]]
+        data = (EXPORTS / example).read_bytes()
+        if name == "x.fhir.ndjson":
+            found = [e["resource"] for e in json.loads(data)["entry"]]
+            return "\n".join(json.dumps(r, ensure_ascii=False) for r in found).encode()
+        return data
     records = rows()
     table = pa.Table.from_pylist(records, pa.schema([(c, pa.string()) for c in HEAD]))
     text = [json.dumps(r, ensure_ascii=False) for r in records]
@@ -109,6 +129,25 @@ def whole(name: str) -> bytes:
             with pa.ipc.new_stream(sink, table.schema) as stream:
                 stream.write_table(table)
             return sink.getvalue()
+
+
+def _meds() -> dict[str, bytes]:
+    """Return the files of a small MEDS dataset."""
+    import datetime as dt
+
+    import meds
+
+    rows = [
+        {"subject_id": n % 5, "time": dt.datetime(2026, 1, 1 + n) if n else None, "code": f"CODE//{n % 3}",
+         "numeric_value": n / 10, "text_value": None} for n in range(20)
+    ]  # fmt: skip
+    codes = [{"code": f"CODE//{n}", "description": "x", "parent_codes": ["LOINC/1"]} for n in range(3)]
+    out = {MEDS[2]: json.dumps({"meds_version": "0.4.1"}).encode()}
+    for name, of, schema in ((MEDS[0], rows, meds.DataSchema), (MEDS[1], codes, meds.CodeMetadataSchema)):
+        sink = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(of, schema=schema.schema()), sink)
+        out[name] = sink.getvalue()
+    return out
 
 
 def _xpt(table: pa.Table) -> bytes:
@@ -182,26 +221,50 @@ def _clear(error: EnfoldError) -> None:
     assert not {c for c in str(error) if not c.isprintable()} - {"\n"}
 
 
+def _files(name: str) -> tuple[dict[str, bytes], Any, str | None]:
+    """Return the files that are damaged, the mapping that declares their format, and which of them is the dictionary."""
+    from enfold.land import mapping
+
+    if name not in DECLARED:
+        return {name: whole(name)}, None, None
+    using, _, dictionary = DECLARED[name]
+    chosen = mapping.load(str(EXPORTS / using) if using.endswith(".toml") else using)
+    if name == "x.meds":
+        return _meds(), chosen, None
+    files = {name: whole(name)}
+    if dictionary:
+        files[dictionary] = (EXPORTS / dictionary).read_bytes()
+    return files, chosen, dictionary
+
+
 def _child(name: str, count: int, seed: str, folder: Path) -> Tally:
     """Read every mutant; whatever is raised besides a clear refusal ends the process."""
-    from enfold.land import mapping, readers
+    from enfold.land import mapping, sources
     from enfold.land.landing import land
     from enfold.ledger.ledger import Ledger
     from enfold.ledger.verify import verify
 
-    data, tally = whole(name), Tally()
-    path, study = folder / name, folder / f"study of {name}"
+    tally = Tally()
+    files, using, dictionary = _files(name)
+    study = folder / f"study of {name}"
+    root = folder / name if name == "x.meds" else folder
     Ledger.create(study / "ledger")
     for n in range(count):
-        path.write_bytes(mutant(data, random.Random(f"{seed} {name} {n}")))
+        chance = random.Random(f"{seed} {name} {n}")
+        damaged = chance.choice([*files])
+        for relative, data in files.items():
+            path = root / relative
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(mutant(data, chance) if relative == damaged else data)
         begin = resource.getrusage(resource.RUSAGE_SELF)
         print(f"{name}: mutant {n}", file=sys.stderr, flush=True)
         try:
-            source = readers.read(path)
+            source = sources.read(folder / name, using, folder / dictionary if dictionary else None)
             tally.read += 1
             if tally.read % 25 == 1:
-                xpt = name.endswith(".xpt")
-                chosen = mapping.parse(XPT, "xpt") if xpt else mapping.native("assessment", source.rows.column_names)
+                chosen = using or mapping.native("assessment", source.rows.column_names)
+                if name.endswith(".xpt"):
+                    chosen = mapping.parse(XPT, "xpt")
                 before = Ledger(study / "ledger").position
                 report = land(study, source, chosen, study_id="S", author="fuzz", reason="fuzz")
                 after = Ledger(study / "ledger").position
