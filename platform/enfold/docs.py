@@ -148,8 +148,8 @@ def _adam() -> str:
     """Return the page of the analysis datasets, from the specification that they are written by."""
     out = [
         "# Analysis datasets\n\nViews of the serving file, written by `enfold export --adam` (docs/how-to/export.md)."
-        " Specified in `schemas/adam/`, from which Define-XML is made too. A predecessor is the variable that a column"
-        " is copied from.\n"
+        " Specified in `schemas/adam/`, from which Define-XML is made too. A predecessor is the variable of another"
+        " dataset that a column is copied from.\n"
     ]
     for dataset in specification.adam().values():
         key = ", ".join(dataset.key)

@@ -1,6 +1,7 @@
 """Analysis datasets: as specified, read back the same, described by valid Define-XML, and traced to events."""
 
 import json
+from decimal import Context, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import enfold as package
 from enfold.cli.export import FORMATS
 from enfold.cli.main import main as enfold
 from enfold.serve import write
-from enfold.serve.specification import ORIGINS, adam, codelists
+from enfold.serve.specification import ORIGINS, Variable, adam, codelists
 from read_back import read
 
 EXPORTED = ("ADSL", "ADAE", "ADEFF", "ADLB", "ADPC", "ADRS", "ADTTE", "ADSRC")
@@ -241,3 +242,69 @@ def test_a_result_that_is_a_limit_has_no_number(demo: Path) -> None:
     assert rows.num_rows == 22
     assert rows.column("AVAL").null_count == 22
     assert isinstance(rows, pa.Table)
+
+
+AWKWARD = {
+    "adverse_event": [
+        {"event_id": "x1", "subject_id": "DEMO-001", "occurred": "2025-04", "term": "Fièvre ≥ 38 °C, 发热", "grade": 2, "scale": "CTCAE_5_0", "ended": "2025"},
+        {"event_id": "x2", "subject_id": "DEMO-001", "occurred": "2025-04-01", "term": 'said "no",\nthen left', "grade": 1, "scale": "CTCAE_5_0"},
+    ],
+    "assessment": [
+        {"event_id": "x3", "subject_id": "DEMO-001", "occurred": "2025-04-23", "instrument": "LABORATORY", "item": "CRP", "value_number": Decimal("12345678.901234567"), "unit": "mg/L", "visit_id": "W4"},
+        {"event_id": "x4", "subject_id": "DEMO-001", "occurred": "2025-04-24", "instrument": "LABORATORY", "item": "CRP", "value_number": Decimal(5), "comparator": "<", "unit": "mg/L"},
+        {"event_id": "x5", "subject_id": "DEMO-001", "occurred": "2025-05", "instrument": "LABORATORY", "item": "CRP", "not_done": True},
+    ],
+}  # fmt: skip
+
+
+def test_awkward_events_come_back_or_are_named(
+    demo_copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for event_type, rows in AWKWARD.items():
+        table = pa.table({name: [r.get(name) for r in rows] for name in dict.fromkeys(n for r in rows for n in r)})
+        package.land_rows(demo_copy, table, event_type=event_type, author="test", reason="awkward", strict=True)
+    assert enfold(["run", str(demo_copy)]) == 0
+    study = package.open(str(demo_copy))
+    results = study.sql(
+        "SELECT AVAL, AVALC, ADTC, ADT, PARAMCD FROM adlb WHERE PARAM = 'CRP (mg/L)' ORDER BY ADTC"
+    ).fetchall()
+    assert [(str(v and v.normalize(Context(prec=38))), t, d) for v, t, d, *_ in results] == [
+        ("12345678.901234567", "12345678.901234567", "2025-04-23"), ("None", "<5", "2025-04-24"), ("None", None, "2025-05"),
+    ]  # fmt: skip
+    assert results[2][3] is None
+    assert {code for *_, code in results} == {"CRP"}
+    events = study.sql(
+        "SELECT AETERM, AESTDTC, ASTDT, AENDT, TRTEMFL FROM adae WHERE AEID IN ('x1', 'x2') ORDER BY AEID"
+    ).fetchall()
+    assert events[0] == ("Fièvre ≥ 38 °C, 发热", "2025-04", None, None, "Y")
+    assert events[1][:2] == ('said "no",\nthen left', "2025-04-01")
+    for form in FORMATS:
+        words = ["export", str(demo_copy), str(tmp_path / form), "--adam", "--format", form]
+        if form == "xpt":
+            assert enfold(words) == 2
+            said = capsys.readouterr().err
+            assert "ADAE.AETERM: 1 values are not ASCII; first in row 2" in said
+            assert "ADLB.AVAL: 1 values have more than 15 significant digits" in said
+            assert "Fi" not in said
+            continue
+        assert enfold(words) == 0
+        for name in ("ADAE", "ADLB"):
+            columns = ", ".join(v.name for v in adam()[name].variables)
+            view = study.sql(f"SELECT {columns} FROM {name.lower()}").to_arrow_table()
+            found = read(tmp_path / form / f"{name.lower()}{write.FORMATS[form]}", adam()[name].variables)
+            order = [("USUBJID", "ascending"), ("ASEQ", "ascending")]
+            assert found.sort_by(order).to_pylist() == view.cast(found.schema).sort_by(order).to_pylist(), (form, name)
+
+
+def test_a_serving_file_of_an_earlier_enfold_is_named(
+    demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from dataclasses import replace
+
+    from enfold.serve import adam as export
+
+    more = replace(adam()["ADSL"], variables=(*adam()["ADSL"].variables, Variable("LATER", length=1)))
+    monkeypatch.setattr(export, "adam", lambda: {"ADSL": more})
+    assert enfold(["export", str(demo), str(tmp_path / "out"), "--adam"]) == 2
+    assert "an earlier enfold made it" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 
+from enfold.errors import UsageError
 from enfold.ledger.ledger import Ledger
 from enfold.run import manifest
 from enfold.serve import build, define, write
@@ -42,8 +43,15 @@ def _file(con: duckdb.DuckDBPyConnection, dataset: Dataset) -> File:
     """Return the rows of one view, in the order of its key, with the columns and types of the specification."""
     types = {"text": "VARCHAR", "integer": "BIGINT", "number": "DECIMAL(38, 9)", "date": "DATE"}
     columns = ", ".join(f"CAST({v.name} AS {types[v.kind]}) AS {v.name}" for v in dataset.variables)
-    order = ", ".join(f"{k} NULLS FIRST" for k in dataset.key)
-    rows = con.sql(f"SELECT {columns} FROM {dataset.name.lower()} ORDER BY {order}").to_arrow_table()
+    order = [*dataset.key, *(v.name for v in dataset.variables if v.name == "ASEQ")]
+    query = f"SELECT {columns} FROM {dataset.name.lower()} ORDER BY {', '.join(f'{k} NULLS FIRST' for k in order)}"
+    try:
+        rows = con.sql(query).to_arrow_table()
+    except (duckdb.CatalogException, duckdb.BinderException):
+        msg = (
+            f"the serving file's view {dataset.name.lower()} is not as schemas/adam/ has it: an earlier enfold made it"
+        )
+        raise UsageError(msg, remedy="Run it again: enfold run STUDY makes it anew. Nothing was written.") from None
     for place, variable in enumerate(dataset.variables):  # DuckDB's Arrow may be of a wider type
         rows = rows.set_column(place, variable.name, rows.column(place).cast(ARROW[variable.kind]))
     return File(dataset.name, dataset.label, dataset.variables, rows, dataset.key)

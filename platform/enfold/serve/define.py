@@ -46,7 +46,8 @@ def encoded(study: str, title: str, files: Sequence[File], suffix: str, made: dt
         Standard=[model.Standard(OID="STD.1", Name=name, Type="IG", Version=number, Status="Final")]
     )
     version.ItemGroupDef, version.ItemDef = parts.groups, parts.items
-    version.CodeList, version.MethodDef = [parts.codelist(codelists()[c]) for c in sorted(parts.lists)], parts.methods
+    version.CodeList = [parts.codelist(codelists()[c], used) for c, used in sorted(parts.lists.items())]
+    version.MethodDef = parts.methods
     whole = model.ODM(
         FileType="Snapshot", FileOID=f"define.{study}", CreationDateTime=made.strftime("%Y-%m-%dT%H:%M:%SZ"),
         ODMVersion="1.3.2", Context="Other",
@@ -72,7 +73,7 @@ class _Parts:
         self.groups: list[Any] = []
         self.items: list[Any] = []
         self.methods: list[Any] = []
-        self.lists: set[str] = set()
+        self.lists: dict[str, set[str]] = {}  # the terms that occur, by list
 
     def words(self, text: str) -> Any:
         """Return a description in English."""
@@ -126,24 +127,26 @@ class _Parts:
         found = model.ItemDef(**what)
         found.Description = self.words(variable.label)
         if variable.codes:
-            self.lists.add(variable.codes)
+            used = pc.unique(file.rows.column(variable.name).cast("string")).drop_null().to_pylist()
+            self.lists.setdefault(variable.codes, set()).update(used)
             found.CodeListRef = model.CodeListRef(CodeListOID=f"CL.{variable.codes}")
         if variable.origin == "derivation":
             origin = model.Origin(Type="Derived", Source="Sponsor")
-        elif variable.origin == "predecessor":
+        elif variable.origin in ("predecessor", "copied"):
             origin = model.Origin(Type="Predecessor", Description=self.words(variable.origin_text))
         else:
             origin = model.Origin(Type="Assigned", Source="Sponsor", Description=self.words(variable.origin_text))
         found.Origin = [origin]
         return found
 
-    def codelist(self, terms: Codelist) -> Any:
-        """Return one code list, its NCI codes as aliases."""
+    def codelist(self, terms: Codelist, used: set[str]) -> Any:
+        """Return one code list, its NCI codes as aliases; of an open one also the further terms that occur."""
         model = self.model
         numeric = all(t.isdigit() for t in terms.terms)
         found = model.CodeList(OID=f"CL.{terms.name}", Name=terms.about, DataType="integer" if numeric else "text")
         found.CodeListItem = []
-        for term, meaning in terms.terms.items():
+        more = {term: term for term in sorted(used - set(terms.terms))}
+        for term, meaning in (terms.terms | more).items():
             item = model.CodeListItem(CodedValue=term)
             item.Decode = model.Decode(TranslatedText=[model.TranslatedText(_content=meaning, lang="en")])
             if term in terms.codes:

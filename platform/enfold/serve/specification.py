@@ -16,7 +16,7 @@ from enfold.schema import NUMBER
 from enfold.shipped import shipped
 
 ARROW = {"text": pa.string(), "integer": pa.int64(), "number": NUMBER, "date": pa.date32()}
-ORIGINS = ("assigned", "derivation", "predecessor")
+ORIGINS = ("assigned", "copied", "derivation", "predecessor")
 KEYS = {"kind", "length", "digits", "label", "codes", "like", *ORIGINS}
 
 
@@ -29,6 +29,7 @@ class Codelist:
     terms: dict[str, str]
     nci: str | None = None
     codes: dict[str, str] = field(default_factory=dict)
+    open: bool = False  # further terms may come
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Variable:
     length: int | None = None  # of a text, in characters at most
     digits: int | None = None  # of a number, after the decimal point at most
     codes: str | None = None  # name of a code list
-    origin: str = "derivation"  # or predecessor, assigned
+    origin: str = "derivation"  # or predecessor (in another dataset), copied (from a served table), assigned
     origin_text: str = ""
 
 
@@ -66,7 +67,10 @@ class Dataset:
 def codelists() -> dict[str, Codelist]:
     """Return every code list by name."""
     doc = tomllib.loads((shipped("schemas") / "adam" / "codelists.toml").read_text("utf-8"))
-    return {n: Codelist(n, c["name"], c["terms"], c.get("nci"), c.get("codes", {})) for n, c in doc.items()}
+    return {
+        n: Codelist(n, c["name"], c["terms"], c.get("nci"), c.get("codes", {}), c.get("open", False))
+        for n, c in doc.items()
+    }
 
 
 @cache

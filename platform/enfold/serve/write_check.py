@@ -59,7 +59,7 @@ def _of_specification(variable: Variable, column: pa.ChunkedArray) -> Found:
         yield f"are longer than {variable.length} characters", pc.greater(pc.utf8_length(column), variable.length)
     if variable.digits is not None:
         yield f"have more than {variable.digits} decimals", pc.not_equal(column, pc.round(column, variable.digits))
-    if variable.codes:
+    if variable.codes and not codelists()[variable.codes].open:
         terms = pa.array(list(codelists()[variable.codes].terms))
         known = pc.is_in(column.cast(pa.string()), value_set=terms)
         yield f"are no term of {variable.codes}", pc.and_(pc.is_valid(column), pc.invert(known))

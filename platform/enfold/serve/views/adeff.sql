@@ -12,7 +12,7 @@ WITH measured AS (
 ),
 numbered AS (
     SELECT *, row_number() OVER (PARTITION BY study_id, subject_id
-                                 ORDER BY PARAMCD, date NULLS LAST, visit_id, occasion_id, period) AS place,
+                                 ORDER BY PARAMCD, date NULLS LAST, visit_id, period, occasion_id, from_at) AS place,
            max(value_number) FILTER (at_baseline) OVER (PARTITION BY study_id, subject_id, PARAMCD, period) AS base,
            max(date) FILTER (at_baseline) OVER (PARTITION BY study_id, subject_id, PARAMCD, period) AS base_date
     FROM measured

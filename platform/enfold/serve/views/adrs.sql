@@ -4,7 +4,7 @@ CREATE VIEW adrs AS
 WITH judged AS (
     SELECT v.*, p.PARAMCD, p.PARAM, t.label, t.ordinal, t.date, t.study_day, t.scheduled,
            row_number() OVER (PARTITION BY v.study_id, v.subject_id
-                              ORDER BY p.PARAMCD, t.date NULLS LAST, v.visit_id, v.period) AS place
+                              ORDER BY p.PARAMCD, t.date NULLS LAST, v.visit_id, v.period, v.occasion_id, v.from_at) AS place
     FROM verdicts v
     JOIN verdict_parameters p ON p.source = 'verdict' AND p.alias = v.alias AND p.part = v.criterion
     LEFT JOIN visits t USING (study_id, subject_id, visit_id)

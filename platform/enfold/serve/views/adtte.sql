@@ -3,7 +3,7 @@
 CREATE VIEW adtte AS
 WITH timed AS (
     SELECT v.*, p.PARAMCD, p.PARAM,
-           row_number() OVER (PARTITION BY v.study_id, v.subject_id ORDER BY p.PARAMCD, v.period) AS place,
+           row_number() OVER (PARTITION BY v.study_id, v.subject_id ORDER BY p.PARAMCD, v.period, v.from_at) AS place,
            list_contains(coalesce(v.flags, []), 'censored') AS censored,
            CASE WHEN v.id = 'response_course' THEN r.value_number
                 WHEN coalesce(json_extract_string(u.parameters, '$.origin'), 'infusion') = 'infusion' THEN 0 END AS start_day
