@@ -55,8 +55,6 @@ def fold(
     tables = schema.state()
     con.execute(f"CREATE VIEW events AS {_versions(events, resolve(con))}")
     state = {"events": _sorted(con, tables["events"], study.id)}
-    for event_type in schema.events():
-        con.unregister(f"ev_{event_type}")
     for step in STEPS:
         con.execute(package_file(f"fold/sql/{step}.sql"))
     for event in schema.added_events(schema.added()).values():

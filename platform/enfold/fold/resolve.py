@@ -5,6 +5,8 @@ Which version stands is decided by the versions that the cut sees by position an
 corrected past it comes back.
 """
 
+from collections.abc import Iterator
+
 import duckdb
 
 from enfold import schema
@@ -20,30 +22,43 @@ def resolve(con: duckdb.DuckDBPyConnection) -> set[str]:
     Returns the types of which some event may not be effective.
     """
     versioned = standing_facts(con)
-    con.execute(_MOMENTS.format(texts=" UNION ALL ".join(f"SELECT occurred FROM facts_{t}" for t in types())))
-    con.execute(_WITHIN)
+    con.execute(_MOMENTS.format(texts=" UNION ALL ".join(_texts())))
     (bounded,) = engine.one_row(con, "SELECT occurred_until IS NOT NULL FROM study")
+    if bounded:
+        con.execute(_WITHIN)
     for event_type in types():
-        con.execute(f"CREATE TABLE e_{event_type} AS {_within_cut(event_type) if bounded else _dated(event_type)}")
+        # most events are assessments: what is read as it is needs no copy
+        kind = "VIEW" if event_type == "assessment" and event_type not in versioned else "TABLE"
+        con.execute(f"CREATE {kind} e_{event_type} AS {_within_cut(event_type) if bounded else _dated(event_type)}")
     facts = (f"SELECT subject_id, fact_id, event_ids, contested FROM e_{t}" for t in types())
     con.execute(_DOUBTS.format(facts=" UNION ALL ".join(facts)))
     left = {t for t in types() if bounded and engine.one_row(con, _LEFT_OUT.format(t))[0]}
     return versioned | left | {"retraction"}
 
 
-# Many events share their clinical time: each text is read once.
+def _texts() -> Iterator[str]:
+    """Yield a query for each column of facts that holds clinical times."""
+    for event_type in types():
+        for name in ("occurred", *(f.name for f in schema.events()[event_type].fields if f.kind == "when")):
+            yield f'SELECT "{name}" AS text FROM facts_{event_type}'
+
+
+# Many facts share their clinical times: each text is read once.
 _MOMENTS = """
     CREATE TABLE moments AS
-    SELECT occurred, when_from(occurred) AS from_at, when_until(occurred) AS from_latest,
-           when_date(occurred) AS from_date
-    FROM (SELECT DISTINCT occurred FROM ({texts}) WHERE occurred IS NOT NULL)
+    SELECT text, precision, local_from, local_until,
+           at_utc(text, local_from) AS from_at, at_utc(text, local_until) AS until_at, when_date(text) AS date
+    FROM (SELECT text, when_precision(text) AS precision,
+                 when_local(text) AS local_from, when_local_end(text) AS local_until
+          FROM (SELECT DISTINCT text FROM ({texts}) WHERE text IS NOT NULL))
 """
 
 # What the bound in clinical time leaves of a fact depends on the study file's rule for its type: by date
 # (a partial date is an interval, and stays if it may lie within), by subject (all of those enrolled within),
 # or none. A death after the bound is not known at it, so it goes, and an outcome that tells of it is blank.
 _WITHIN = """
-    CREATE MACRO beyond(t) AS coalesce(when_from(t) > (SELECT occurred_until FROM study), false);
+    CREATE TABLE later AS SELECT text FROM moments WHERE from_at > (SELECT occurred_until FROM study);
+    CREATE MACRO beyond(t) AS coalesce(t IN (FROM later), false);
     CREATE TABLE cut_subjects AS
     SELECT DISTINCT subject_id FROM facts_enrolment
     WHERE occurred IS NOT NULL AND NOT beyond(occurred);
@@ -66,21 +81,21 @@ def _dated(event_type: str, **instead: str) -> str:
     names = (*ENVELOPE[1:], *schema.events()[event_type].names)
     columns = ", ".join(f'{instead[c]} AS "{c}"' if c in instead else f'"{c}"' for c in names)
     return f"""
-        SELECT subject_id, {columns}, fact_id, event_ids, contested, from_at, from_latest, from_date
-        FROM facts_{event_type} LEFT JOIN moments USING (occurred)
+        SELECT subject_id, {columns}, fact_id, event_ids, contested,
+               m.from_at, m.until_at AS from_latest, m.date AS from_date
+        FROM facts_{event_type} LEFT JOIN moments m ON m.text = occurred
     """
 
 
 def _within_cut(event_type: str) -> str:
     """Return the query of the facts that the bound in clinical time leaves."""
-    beyond = "coalesce(from_at > (SELECT occurred_until FROM study), false)"  # beyond(occurred), from its moment
-    death = f"AND NOT (milestone = 'death' AND {beyond} AND (SELECT blank_death FROM study))"
+    death = "AND NOT (milestone = 'death' AND beyond(occurred) AND (SELECT blank_death FROM study))"
     return f"""
         {_dated(event_type, **_BLANKED.get(event_type, {}))}
         WHERE CASE (SELECT rule FROM cut_rules WHERE event_type = '{event_type}')
               WHEN 'none' THEN true
               WHEN 'subject' THEN subject_id IN (FROM cut_subjects)
-              ELSE NOT {beyond} END
+              ELSE NOT beyond(occurred) END
         {death if event_type == "disposition" else ""}
     """
 

@@ -78,14 +78,14 @@ GROUP BY subject_id;
 CREATE TABLE subjects AS
 SELECT a.subject_id,
        e.site, e.country, e.sex,
-       when_date(e.birth_date) AS birth_date,
-       CASE WHEN when_date(e.birth_date) IS NOT NULL AND p.starts_date IS NOT NULL
-                THEN completed_years(when_date(e.birth_date), p.starts_date)
-            WHEN when_date(e.birth_date) IS NOT NULL AND e.from_date IS NOT NULL
-                THEN completed_years(when_date(e.birth_date), e.from_date)
+       b.date AS birth_date,
+       CASE WHEN b.date IS NOT NULL AND p.starts_date IS NOT NULL
+                THEN completed_years(b.date, p.starts_date)
+            WHEN b.date IS NOT NULL AND e.from_date IS NOT NULL
+                THEN completed_years(b.date, e.from_date)
             ELSE e.age_years END AS age_years,
-       CASE WHEN when_date(e.birth_date) IS NOT NULL AND p.starts_date IS NOT NULL THEN 'birth_date_at_infusion'
-            WHEN when_date(e.birth_date) IS NOT NULL AND e.from_date IS NOT NULL THEN 'birth_date_at_consent'
+       CASE WHEN b.date IS NOT NULL AND p.starts_date IS NOT NULL THEN 'birth_date_at_infusion'
+            WHEN b.date IS NOT NULL AND e.from_date IS NOT NULL THEN 'birth_date_at_consent'
             WHEN e.age_years IS NOT NULL THEN 'collected' END AS age_basis,
        e.developmental_delay, e.arm, e.cohort, e.dose_level, e.conditioning,
        e.from_date AS consent_date,
@@ -103,8 +103,10 @@ SELECT a.subject_id,
                                || coalesce(d.event_ids, []))) AS event_ids
 FROM all_subjects a
 LEFT JOIN enrolled e USING (subject_id)
+LEFT JOIN moments b ON b.text = e.birth_date
 LEFT JOIN (FROM periods WHERE period = 1) p USING (subject_id)
-LEFT JOIN (SELECT subject_id, max(coalesce(when_date(ended), from_date)) AS date
-           FROM study_product GROUP BY subject_id) l USING (subject_id)
+LEFT JOIN (SELECT i.subject_id, max(coalesce(m.date, i.from_date)) AS date
+           FROM study_product i LEFT JOIN moments m ON m.text = i.ended
+           GROUP BY i.subject_id) l USING (subject_id)
 LEFT JOIN contacts c USING (subject_id)
 LEFT JOIN ends d USING (subject_id);

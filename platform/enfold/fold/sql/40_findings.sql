@@ -1,7 +1,8 @@
 -- Items on forms: which record of an item stands, which form speaks for a visit, and baseline.
 
 CREATE TABLE checked AS
-SELECT a.*, coalesce(a.occasion_id, a.fact_id) AS form_id, i.complete, i.both_stand,
+SELECT a.*, row_number() OVER () AS record, -- names a row in the joins below, nothing else
+       coalesce(a.occasion_id, a.fact_id) AS form_id, i.complete, i.both_stand,
        CASE WHEN a.contested AND a.value_number IS NULL AND a.value_code IS NULL AND a.value_text IS NULL
                 THEN 'contested'
             WHEN coalesce(a.not_done, false) THEN 'not_done'
@@ -19,20 +20,22 @@ FROM e_assessment a LEFT JOIN items i ON i.instrument = a.instrument AND i.item 
 WHERE a.instrument IS NOT NULL AND a.item IS NOT NULL;
 
 -- DC-15: on one form the last record with a value wins; different values at that instant: unknown.
+-- Most items stand once on a form; only those that do not are ranked.
+CREATE TABLE repeated AS
+SELECT subject_id, form_id, instrument, item FROM checked
+GROUP BY subject_id, form_id, instrument, item HAVING count(*) > 1;
+
 CREATE TABLE ranked AS
 SELECT *, row_number() OVER (
               PARTITION BY subject_id, form_id, instrument, item
-              ORDER BY doubt IS NULL DESC, from_at DESC NULLS LAST, fact_id) AS place,
-       count(*) OVER (PARTITION BY subject_id, form_id, instrument, item) AS records
-FROM checked;
-DROP TABLE e_assessment; -- wide tables go as soon as the next one holds their rows
-DROP TABLE checked;
+              ORDER BY doubt IS NULL DESC, from_at DESC NULLS LAST, fact_id) AS place
+FROM checked SEMI JOIN repeated USING (subject_id, form_id, instrument, item);
 
 CREATE TABLE clashes AS
 SELECT r.subject_id, r.form_id, r.instrument, r.item,
        list_sort(list_distinct(flatten(list(r.event_ids)))) AS event_ids
-FROM (FROM ranked WHERE records > 1) r
-JOIN (FROM ranked WHERE records > 1 AND place = 1 AND doubt IS NULL) f
+FROM ranked r
+JOIN (FROM ranked WHERE place = 1 AND doubt IS NULL) f
   ON f.subject_id = r.subject_id AND f.form_id = r.form_id AND f.instrument = r.instrument
  AND f.item = r.item AND r.from_at IS NOT DISTINCT FROM f.from_at AND r.doubt IS NULL
 GROUP BY r.subject_id, r.form_id, r.instrument, r.item
@@ -40,12 +43,14 @@ HAVING count(DISTINCT concat_ws('|', coalesce(CAST(r.value_number AS VARCHAR), '
                                 coalesce(r.value_code, '~'), coalesce(r.value_text, '~'),
                                 coalesce(r.comparator, '~'), coalesce(r.unit, '~'))) > 1;
 
-CREATE TABLE standing AS
+CREATE VIEW standing AS
+SELECT *, 1 AS place, false AS clashing, doubt IS NULL AS known_here
+FROM checked ANTI JOIN ranked USING (record)
+UNION ALL BY NAME
 -- where an instrument lets both stand, rules of safety take the worse; the doubt is raised all the same
 SELECT r.*, c.item IS NOT NULL AND NOT coalesce(r.both_stand, false) AS clashing,
        r.place = 1 AND r.doubt IS NULL AND (c.item IS NULL OR r.both_stand) AS known_here
 FROM ranked r LEFT JOIN clashes c USING (subject_id, form_id, instrument, item);
-DROP TABLE ranked;
 
 CREATE TABLE completeness AS
 SELECT f.subject_id, f.occasion_id, f.instrument,
@@ -142,7 +147,7 @@ base AS (
       ON b.subject_id = v.subject_id AND b.occasion_id = v.form_id AND b.instrument = v.instrument
     WHERE v.known_here AND b.anchor = 'efficacy'),
 lagged AS (
-    SELECT subject_id, form_id, instrument, item,
+    SELECT record,
            lag(value_number) OVER w AS previous_number, lag(value_code) OVER w AS previous_code
     FROM valued v WHERE known_here
     WINDOW w AS (PARTITION BY subject_id, instrument, item ORDER BY from_at, form_id))
@@ -162,7 +167,6 @@ SELECT v.subject_id, o.period, v.form_id AS occasion_id, v.instrument, v.item, v
 FROM valued v
 JOIN occasions o ON o.subject_id = v.subject_id AND o.occasion_id = v.form_id AND o.instrument = v.instrument
 LEFT JOIN base b ON b.subject_id = v.subject_id AND b.instrument = v.instrument AND b.item = v.item
-LEFT JOIN lagged l ON l.subject_id = v.subject_id AND l.form_id = v.form_id
-    AND l.instrument = v.instrument AND l.item = v.item
+LEFT JOIN lagged l USING (record)
 LEFT JOIN clashes c ON c.subject_id = v.subject_id AND c.form_id = v.form_id
     AND c.instrument = v.instrument AND c.item = v.item;

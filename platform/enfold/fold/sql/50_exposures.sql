@@ -50,17 +50,17 @@ SELECT u.subject_id, CASE WHEN s.infusion_at IS NOT NULL THEN coalesce(q.period,
        u.exposure_id, u.kind, u.substance, u.drug_class, u.role, u.indication, u.outcome, u.change_reason,
        u.dose, u.unit, u.frequency, u.every_n_days, u.doses_per_dosing_day, u.route,
        u.from_at, u.from_latest, u.from_date,
-       CASE WHEN u.ended IS NOT NULL AND when_precision(u.ended) NOT IN ('year', 'month') THEN when_until(u.ended)
+       CASE WHEN e.precision NOT IN ('year', 'month') THEN e.until_at
             WHEN u.frequency = 'once' THEN u.from_latest END AS until_at,
-       CASE WHEN u.ended IS NOT NULL THEN when_date(u.ended)
+       CASE WHEN u.ended IS NOT NULL THEN e.date
             WHEN u.frequency = 'once' THEN u.from_date END AS until_date,
        u.ongoing,
-       CAST(when_local(u.occurred) AS DATE) AS first_day_earliest,
-       CAST(when_local_end(u.occurred) - INTERVAL 1 MICROSECOND AS DATE) AS first_day_latest,
-       CASE WHEN u.ended IS NOT NULL THEN CAST(when_local(u.ended) AS DATE)
-            WHEN u.frequency = 'once' THEN CAST(when_local(u.occurred) AS DATE) END AS last_day_earliest,
-       CASE WHEN u.ended IS NOT NULL THEN CAST(when_local_end(u.ended) - INTERVAL 1 MICROSECOND AS DATE)
-            WHEN u.frequency = 'once' THEN CAST(when_local_end(u.occurred) - INTERVAL 1 MICROSECOND AS DATE)
+       CAST(o.local_from AS DATE) AS first_day_earliest,
+       CAST(o.local_until - INTERVAL 1 MICROSECOND AS DATE) AS first_day_latest,
+       CASE WHEN u.ended IS NOT NULL THEN CAST(e.local_from AS DATE)
+            WHEN u.frequency = 'once' THEN CAST(o.local_from AS DATE) END AS last_day_earliest,
+       CASE WHEN u.ended IS NOT NULL THEN CAST(e.local_until - INTERVAL 1 MICROSECOND AS DATE)
+            WHEN u.frequency = 'once' THEN CAST(o.local_until - INTERVAL 1 MICROSECOND AS DATE)
             END AS last_day_latest,
        CASE WHEN u.thousandfold IS NULL THEN NULL
             WHEN u.thousandfold = 0 THEN 0
@@ -69,4 +69,6 @@ SELECT u.subject_id, CASE WHEN s.infusion_at IS NOT NULL THEN coalesce(q.period,
        u.contested, u.event_ids
 FROM in_units u
 JOIN subjects s USING (subject_id)
+LEFT JOIN moments o ON o.text = u.occurred
+LEFT JOIN moments e ON e.text = u.ended
 ASOF LEFT JOIN periods q ON q.subject_id = u.subject_id AND u.from_at >= q.starts_at;

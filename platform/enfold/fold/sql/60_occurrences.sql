@@ -22,18 +22,20 @@ CREATE TABLE occurrences AS
 SELECT h.subject_id, CASE WHEN s.infusion_at IS NOT NULL THEN coalesce(q.period, 1) END AS period,
        h.occurrence_id, h.kind, h.term, h.category, h.body_system, h.grade, h.scale, h.severity, h.serious,
        h.attribution, h.flow, h.from_at, h.from_latest, h.from_date,
-       CASE WHEN when_precision(h.ended) NOT IN ('year', 'month') THEN when_until(h.ended) END AS until_at,
-       when_date(h.ended) AS until_date,
+       CASE WHEN e.precision NOT IN ('year', 'month') THEN e.until_at END AS until_at,
+       e.date AS until_date,
        h.outcome, study_day(h.from_date, s.infusion_date) AS start_day,
        CASE WHEN h.kind <> 'adverse_event' OR s.infusion_date IS NULL THEN NULL
             WHEN h.from_date IS NOT NULL THEN h.from_date >= s.infusion_date
             -- partial onset: whole period before treatment is before it, whole period after is after;
             -- the period that holds the infusion counts as after it, unless it ended before
-            WHEN h.occurred IS NOT NULL AND when_local_end(h.occurred) <= s.infusion_date THEN false
-            WHEN h.occurred IS NOT NULL AND when_local(h.occurred) > s.infusion_date THEN true
-            WHEN h.ended IS NOT NULL AND when_local_end(h.ended) <= s.infusion_date THEN false
+            WHEN o.local_until <= s.infusion_date THEN false
+            WHEN o.local_from > s.infusion_date THEN true
+            WHEN e.local_until <= s.infusion_date THEN false
             ELSE true END AS treatment_emergent,
        h.contested, h.event_ids
 FROM happened h
 JOIN subjects s USING (subject_id)
+LEFT JOIN moments o ON o.text = h.occurred
+LEFT JOIN moments e ON e.text = h.ended
 ASOF LEFT JOIN periods q ON q.subject_id = h.subject_id AND h.from_at >= q.starts_at;

@@ -1,13 +1,14 @@
 -- What was looked for, and when: reviews merged into maximal half-open intervals.
 
 CREATE TABLE reviews AS
-SELECT subject_id, data_kind, from_at, when_until("until") AS until_at,
-       site_date(from_at) AS from_date, site_date(when_until("until") - INTERVAL 1 MICROSECOND) AS until_date,
-       event_ids
-FROM e_review
-WHERE NOT contested AND from_at IS NOT NULL AND when_until("until") > from_at
-  AND when_precision(occurred) NOT IN ('year', 'month')
-  AND when_precision("until") NOT IN ('year', 'month');
+SELECT r.subject_id, r.data_kind, r.from_at, u.until_at,
+       site_date(r.from_at) AS from_date, site_date(u.until_at - INTERVAL 1 MICROSECOND) AS until_date,
+       r.event_ids
+FROM e_review r
+JOIN moments o ON o.text = r.occurred
+JOIN moments u ON u.text = r."until"
+WHERE NOT r.contested AND u.until_at > r.from_at
+  AND o.precision NOT IN ('year', 'month') AND u.precision NOT IN ('year', 'month');
 
 CREATE TABLE islands AS
 SELECT *, sum(CASE WHEN from_at <= reached THEN 0 ELSE 1 END) OVER (
