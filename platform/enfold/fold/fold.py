@@ -17,15 +17,15 @@ from enfold.ledger.canonical import content_sql, filled
 from enfold.shipped import package_file
 from enfold.study import StudyFile
 
-STEPS = (
-    "20_subjects",
-    "30_visits",
-    "40_findings",
-    "50_exposures",
-    "60_occurrences",
-    "70_coverage",
-    "80_data_findings",
-)
+STEPS = {  # and the state tables that each makes
+    "20_subjects": ("periods", "subjects"),
+    "30_visits": ("visits",),
+    "40_findings": ("occasions", "findings"),
+    "50_exposures": ("exposures",),
+    "60_occurrences": ("occurrences",),
+    "70_coverage": ("reviews", "coverage"),
+    "80_data_findings": ("data_findings",),
+}
 
 
 def fold(
@@ -55,14 +55,12 @@ def fold(
     tables = schema.state()
     con.execute(f"CREATE VIEW events AS {_versions(events, resolve(con))}")
     state = {"events": _sorted(con, tables["events"], study.id)}
-    for step in STEPS:
+    for step, made in STEPS.items():
         con.execute(package_file(f"fold/sql/{step}.sql"))
-    for event in schema.added_events(schema.added()).values():
+        state |= {name: _taken(con, tables[name], study.id) for name in made}
+    for name, event in schema.added_events(schema.added()).items():
         con.execute(facts_sql(event))
-    for name, table in tables.items():
-        if name not in state:
-            state[name] = _sorted(con, table, study.id)
-            con.execute(f"DROP TABLE {name}")  # what was handed on need not be held twice
+        state[name] = _taken(con, tables[name], study.id)
     return {name: state[name] for name in tables}
 
 
@@ -193,6 +191,13 @@ def _sorted(con: duckdb.DuckDBPyConnection, table: schema.Table, study_id: str) 
 
     rows = by(key)
     return by([*key, *(c for c in table.names if c not in table.key)]) if _double(rows.select(key)) else rows
+
+
+def _taken(con: duckdb.DuckDBPyConnection, table: schema.Table, study_id: str) -> pa.Table:
+    """Return a state table; later steps read it from what is returned, so that it is held once."""
+    rows = _sorted(con, table, study_id)
+    con.register(table.name, rows)  # and stands before the table or view of that name
+    return rows
 
 
 def _double(keys: pa.Table) -> bool:

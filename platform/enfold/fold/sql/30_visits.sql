@@ -60,7 +60,7 @@ CREATE TABLE stated_missed AS
 SELECT subject_id, visit_id, flatten(list(event_ids)) AS event_ids
 FROM e_visit WHERE status = 'missed' AND visit_id IS NOT NULL GROUP BY subject_id, visit_id;
 
-CREATE TABLE visits AS
+CREATE VIEW visits AS
 SELECT w.subject_id, w.period, w.visit_id, true AS scheduled, w.label, w.ordinal, w.target_day,
        w.window_from, w.window_until,
        CASE WHEN d.date IS NOT NULL THEN 'held'

@@ -1,6 +1,14 @@
 -- Doubts about landed data: raised as queries, never fixed in silence. Words hold ids and counts only.
 
-CREATE TABLE data_findings AS
+-- known values of items with grades that cannot follow others, or be followed by them
+CREATE TABLE graded AS
+SELECT f.subject_id, f.finding_id, f.instrument, f.item, f.from_at, f.event_ids,
+       list_contains(i.never_again, f.value_code) AS never_again
+FROM findings f
+JOIN items i ON i.instrument = f.instrument AND i.item = f.item
+WHERE len(i.never_again) > 0 AND f.known;
+
+CREATE VIEW data_findings AS
 SELECT subject_id, code, severity, subject_ref, rule, event_ids FROM version_doubts
 UNION ALL
 SELECT subject_id, 'value_outside_instrument', 'query', fact_id,
@@ -47,11 +55,10 @@ UNION ALL
 SELECT f.subject_id, 'impossible_transition', 'query', f.finding_id,
        f.instrument || ' ' || f.item || ': a grade that cannot follow an earlier one; rules treat it as unknown',
        list_sort(list_distinct(list_concat(any_value(f.event_ids), flatten(list(e.event_ids)))))
-FROM findings f
-JOIN items i ON i.instrument = f.instrument AND i.item = f.item AND list_contains(i.never_again, f.value_code)
-JOIN findings e ON e.subject_id = f.subject_id AND e.instrument = f.instrument AND e.item = f.item AND e.known
-    AND e.from_at < f.from_at AND NOT list_contains(i.never_again, e.value_code)
-WHERE f.known
+FROM graded f
+JOIN graded e ON e.subject_id = f.subject_id AND e.instrument = f.instrument AND e.item = f.item
+    AND e.from_at < f.from_at AND NOT e.never_again
+WHERE f.never_again
 GROUP BY f.subject_id, f.finding_id, f.instrument, f.item
 UNION ALL
 SELECT f.subject_id, 'no_reference_range', 'query', f.finding_id,
