@@ -57,6 +57,13 @@ def test_whether_lists_are_sorted(lists: list[list[str] | None]) -> None:
     assert forms.is_sorted(array, distinct=True) == all(x == sorted(set(x)) for x in held)
 
 
+@given(st.lists(st.none() | st.lists(st.none() | st.sampled_from("abcé"), max_size=5), max_size=6), st.integers(0, 2))
+def test_lists_made_tidy(lists: list[list[str | None] | None], begin: int) -> None:
+    array = pa.array(lists, pa.list_(pa.string())).slice(begin)
+    wanted = [None if x is None else sorted({w for w in x if w is not None}) for x in lists[begin:]]
+    assert forms.tidied(array).to_pylist() == wanted
+
+
 def test_two_questions_do_not_see_each_others_tables() -> None:
     one, other = engine.scratch(), engine.scratch()
     one.register("mine", pa.table({"n": [1]}))

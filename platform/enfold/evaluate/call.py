@@ -14,8 +14,7 @@ from enfold.evaluate.discover import Failure
 from enfold.evaluate.evidence import ShardEvidence, prepared
 from enfold.evaluate.faults import RuleError, said
 from enfold.evaluate.graph import Task
-from enfold.ledger import engine
-from enfold.ledger.forms import is_sorted
+from enfold.ledger.forms import is_sorted, tidied
 from enfold.study import StudyFile
 
 
@@ -129,16 +128,15 @@ def stamp(task: Task, raw: pa.Table, study_id: str, subjects: set[str]) -> pa.Ta
         else:
             columns.append(pa.nulls(raw.num_rows, f.type))
     rows = pa.table(columns, schema=pa.schema([f.with_nullable(True) for f in table.arrow()]))
-    _check_rows(rows, table, subjects, derivation=derivation)
-    con = engine.scratch()
-    con.register("rows", rows)
-    untidy = {
-        f.name for f in table.fields
-        if f.kind == "ids" and not is_sorted(rows.column(f.name).combine_chunks(), distinct=True)
-    }  # fmt: skip
-    names = ", ".join(f'list_sort(list_distinct("{c}")) AS "{c}"' if c in untidy else f'"{c}"' for c in table.names)
-    order = ", ".join(f'"{c}"' for c in table.key)  # no key occurs twice
-    return con.sql(f"SELECT {names} FROM rows ORDER BY {order}").to_arrow_table().cast(table.arrow())
+    _check_rows(rows, table, subjects)
+    keys = [k for k in table.key if k not in fixed]
+    rows = rows.take(pc.sort_indices(rows, sort_keys=[(k, "ascending") for k in keys]))
+    _check_keys(rows, table, keys, derivation=derivation)
+    for f in table.fields:
+        ids = rows.column(f.name).combine_chunks() if f.kind == "ids" else None
+        if ids is not None and not is_sorted(ids, distinct=True):
+            rows = rows.set_column(rows.column_names.index(f.name), f.name, tidied(ids))
+    return rows.cast(table.arrow())
 
 
 def _cast(column: pa.ChunkedArray, wanted: pa.Field) -> pa.ChunkedArray:
@@ -149,7 +147,7 @@ def _cast(column: pa.ChunkedArray, wanted: pa.Field) -> pa.ChunkedArray:
         raise RuleError(msg) from None
 
 
-def _check_rows(rows: pa.Table, table: schema.Table, subjects: set[str], *, derivation: bool) -> None:
+def _check_rows(rows: pa.Table, table: schema.Table, subjects: set[str]) -> None:
     for f in table.fields:
         if not f.optional and rows.column(f.name).null_count:
             msg = f"`{f.name}` is empty in {rows.column(f.name).null_count} rows"
@@ -163,23 +161,38 @@ def _check_rows(rows: pa.Table, table: schema.Table, subjects: set[str], *, deri
     if foreign:
         msg = f"{len(foreign)} subjects that were not in evidence"
         raise RuleError(msg)
-    con = engine.scratch()
-    con.register("rows", rows)
-    key = ", ".join(f'"{k}"' for k in table.key)
-    (double,) = engine.one_row(
-        con,
-        f"SELECT count(*) FROM (SELECT 1 FROM rows GROUP BY {key} HAVING count(*) > 1)",
-    )
+
+
+def _check_keys(rows: pa.Table, table: schema.Table, keys: list[str], *, derivation: bool) -> None:
+    """Check that no key is there twice, and that each result has its one `overall` row; `rows` are sorted by key."""
+    double = pc.sum(pc.greater(_sizes(_numbered(rows, keys)), 1)).as_py()  # null if there are no rows
     if double:
-        msg = f"{double} keys ({key}) occur more than once"
+        msg = f"{double} keys ({', '.join(table.key)}) occur more than once"
         raise RuleError(msg)
-    if not derivation:
-        unit = ", ".join(f'"{k}"' for k in table.key if k != "criterion")
-        (headless,) = engine.one_row(
-            con,
-            f"SELECT count(*) FROM (SELECT 1 FROM rows GROUP BY {unit}"
-            " HAVING count(*) FILTER (criterion = 'overall') <> 1)",
-        )
-        if headless:
-            msg = f"{headless} results lack their one `overall` row"
-            raise RuleError(msg)
+    if derivation:
+        return
+    results = _numbered(rows, [k for k in keys if k != "criterion"])
+    headed = _sizes(results.filter(pc.equal(rows.column("criterion").combine_chunks(), "overall")))
+    headless = len(_sizes(results)) - (pc.sum(pc.equal(headed, 1)).as_py() or 0)
+    if headless:
+        msg = f"{headless} results lack their one `overall` row"
+        raise RuleError(msg)
+
+
+def _numbered(rows: pa.Table, keys: list[str]) -> pa.Array:
+    """Return a number for each row of a table sorted by `keys`: the same where all keys are the same."""
+    if not rows.num_rows:
+        return pa.array([], pa.int64())
+    same = pa.repeat(pa.scalar(value=True), rows.num_rows - 1)
+    for key in keys:
+        column = rows.column(key).combine_chunks()
+        before, here = column.slice(0, rows.num_rows - 1), column.slice(1)
+        equal = pc.fill_null(pc.equal(before, here), fill_value=False)
+        same = pc.and_(same, pc.or_(equal, pc.and_(before.is_null(), here.is_null())))
+    steps = pa.concat_arrays([pa.array([0], pa.int64()), pc.invert(same).cast(pa.int64())])
+    return pc.cumulative_sum(steps)
+
+
+def _sizes(numbers: pa.Array) -> pa.Array:
+    """Return how often each number occurs."""
+    return pc.value_counts(numbers).field("counts")

@@ -176,8 +176,33 @@ def is_sorted(lists: pa.ListArray, *, distinct: bool = False) -> bool:
     return bool(pc.all(pc.or_(ordered, apart)).as_py())
 
 
+def tidied(lists: pa.ListArray) -> pa.ListArray:
+    """Return the words of every list in order of their octets, none twice; a list that is null stays so."""
+    words = lists.flatten().dictionary_encode()
+    order = pc.sort_indices(words.dictionary)
+    many = max(1, len(order))
+    ranks = pc.array_sort_indices(order).take(words.indices).cast(pa.int64())
+    owners = pc.list_parent_indices(lists).cast(pa.int64())
+    keys = pc.drop_null(pc.add(pc.multiply(owners, many), ranks))  # by list, and in it by word
+    keys = keys.take(pc.array_sort_indices(keys))
+    if len(keys) > 1:
+        again = pc.equal(keys.slice(0, len(keys) - 1), keys.slice(1))
+        keys = keys.filter(pc.invert(pa.concat_arrays([pa.array([False]), again])))
+    owners = pc.divide(keys, many)
+    found = words.dictionary.take(order.take(pc.subtract(keys, pc.multiply(owners, many))))
+    counted = pc.value_counts(owners)
+    sizes = counted.field("counts").take(pc.index_in(pa.arange(0, len(lists)), counted.field("values")))
+    return _listed(sizes, found, lists)
+
+
 def _relisted(lists: pa.ListArray, words: pa.Array) -> pa.ListArray:
     """Return `words` in lists as long as those of `lists`."""
-    sizes = pc.fill_null(pc.list_value_length(lists), 0)
-    offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(sizes).cast(pa.int32())])
+    return _listed(pc.list_value_length(lists), words, lists)
+
+
+def _listed(sizes: pa.Array, words: pa.Array, lists: pa.ListArray) -> pa.ListArray:
+    """Return `words` in lists of these sizes; where `lists` is null, so is the list."""
+    ends = pc.cumulative_sum(pc.fill_null(sizes, 0)).cast(pa.int32())
+    offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
+    offsets = pa.Array.from_buffers(pa.int32(), len(offsets), [None, offsets.buffers()[1]])  # none is null
     return pa.ListArray.from_arrays(offsets, words, mask=lists.is_null() if lists.null_count else None)
