@@ -262,8 +262,8 @@ FAULTS = {
     "findings": ("ORDER BY abs(date - target_date), date DESC", "ORDER BY abs(date - target_date), date"),
     "exposures": ("('dexamethasone', 400000)", "('dexamethasone', 333333)"),
     "emergent": (
-        "when_local_end(h.occurred) <= s.infusion_date",
-        "when_local_end(h.occurred) < s.infusion_date - INTERVAL 60 DAY",
+        "WHEN o.local_until <= s.infusion_date",
+        "WHEN o.local_until < s.infusion_date - INTERVAL 60 DAY",
     ),
 }
 
