@@ -83,7 +83,7 @@ def adverse_events(source: Source) -> list[Sheet]:
     notes = [
         "Treatment-emergent; each subject once a class, at the highest grade there. Class: body system, else category.",
         f"{found[0]['undated']} events are counted whose onset does not tell whether they are treatment-emergent.",
-        f"Scales of grades: {', '.join(s for (s,) in scales) or 'none'}. None: no grade.",
+        f"Scales of grades: {', '.join(s for (s,) in scales) or 'none'}.",
         "Serious: subjects with a serious event.",
         source.cells.rounding_note(),
     ]  # fmt: skip

@@ -34,7 +34,7 @@ arms AS (
 ),
 asked AS (
     SELECT 1 AS section, 'visits' AS factor, 'any' AS level, 0 AS ordinal, ever AS status FROM people
-    UNION ALL SELECT 2, 'visits', 'last', 0, last FROM people
+    UNION ALL SELECT 2, 'visits', 'last', 0, if(last = 'not_applicable', 'not_due', last) FROM people
     UNION ALL SELECT 3, 'visits', visit_id, ordinal, if(status = 'not_applicable', 'not_due', status) FROM answers
     UNION ALL SELECT if(factor = 'dose_level', 4, 5), factor, level, ordinal, status FROM arms
 )
