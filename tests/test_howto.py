@@ -13,7 +13,8 @@ DOCS = Path(__file__).parents[1] / "docs" / "how-to"
 
 
 @pytest.mark.parametrize(
-    "page", ["change-data.md", "cut-and-compare.md", "export.md", "other-engines.md", "parcel.md", "run.md"]
+    "page",
+    ["change-data.md", "cut-and-compare.md", "export.md", "land-exports.md", "other-engines.md", "parcel.md", "run.md"],
 )
 def test_every_command_of_the_page_runs(page: str, demo_copy: Path, tmp_path: Path) -> None:
     from enfold.testing.demo.main import write
@@ -21,6 +22,7 @@ def test_every_command_of_the_page_runs(page: str, demo_copy: Path, tmp_path: Pa
     demo_copy.rename(tmp_path / "STUDY")
     shutil.rmtree(tmp_path / "edc", ignore_errors=True)
     write(tmp_path / "edc")
+    shutil.copytree(DOCS / "exports", tmp_path / "exports")
     blocks = re.findall(r"```(sh|python)\n(.*?)```", (DOCS / page).read_text("utf-8"), re.S)
     assert blocks
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "ENFOLD_AUTHOR": "data manager"}
