@@ -75,7 +75,7 @@ def test_every_format_reads_back_as_the_view(demo: Path, written: dict[str, Path
     view = package.open(str(demo)).sql(f"SELECT {columns} FROM {name.lower()}").to_arrow_table()
     found = read(written[form] / f"{name.lower()}{write.FORMATS[form]}", dataset.variables)
     order = [(k, "ascending") for k in dataset.key]
-    assert found.sort_by(order).to_pylist() == view.cast(found.schema).sort_by(order).to_pylist()
+    assert found.sort_by(order).equals(view.cast(found.schema).sort_by(order))
 
 
 def test_transport_files_carry_labels_and_names(written: dict[str, Path]) -> None:
@@ -103,7 +103,7 @@ def test_dataset_json_is_what_odmlib_reads(written: dict[str, Path]) -> None:
     assert [json.loads(line) for line in lines[1:]] == found.rows
 
 
-@pytest.mark.parametrize("form", ["xpt", "dataset-json", "dataset-ndjson"])
+@pytest.mark.parametrize("form", ["xpt", "dataset-json"])
 def test_define_xml_is_valid_against_its_schema(written: dict[str, Path], form: str) -> None:
     import odmlib.schema_manager
     import xmlschema
@@ -147,7 +147,7 @@ def test_define_xml_states_the_lengths_of_the_transport_file(written: dict[str, 
                 assert int(item.get("Length")) == meta.variable_storage_width[v.name], (name, v.name)
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", ["parquet", "xpt", "dataset-json"])
 def test_written_again_it_has_the_same_bytes(demo: Path, written: dict[str, Path], form: str, tmp_path: Path) -> None:
     assert enfold(["export", str(demo), str(tmp_path / "again"), "--adam", "--format", form]) == 0
     files = {p.name: p.read_bytes() for p in (tmp_path / "again").iterdir()}

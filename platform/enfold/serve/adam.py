@@ -8,7 +8,7 @@ import duckdb
 from enfold.errors import UsageError
 from enfold.ledger.ledger import Ledger
 from enfold.run import manifest
-from enfold.serve import build, define, write
+from enfold.serve import build, define, write, write_xpt
 from enfold.serve.files import File
 from enfold.serve.specification import ARROW, Dataset, adam
 from enfold.serve.study import connect
@@ -29,10 +29,17 @@ def export(folder: Path, run: str, target: Path, form: str = "parquet") -> dict[
         UsageError: the folder exists, a library is missing, or a value has no place in the format; nothing was written.
     """
     write.is_new(target)
+    if form == "xpt":
+        write_xpt.libraries()
+    if form in SUBMITTED:
+        define.libraries()  # what is missing is said before anything is computed
     position = manifest.read(folder, run)["pins"]["position"]
     made, about = write.stamp(Ledger(folder / "ledger"), position)
     with closing(connect(build.build(folder, run, publish=False))) as con:
         files = [found for dataset in adam().values() if (found := _file(con, dataset)).rows.num_rows]
+    if not files:
+        msg = f"run {run} has no subjects: there is nothing to write"
+        raise UsageError(msg, remedy="Land enrolments, run again.")
     beside = {}
     if form in SUBMITTED:
         beside["define.xml"] = define.encoded(about.id, about.title, files, write.FORMATS[form], made)

@@ -16,6 +16,21 @@ NUMBER_LENGTH = 39  # of a decimal with 38 digits, its point included
 STANDARD = ("ADaMIG", "1.3")
 
 
+def libraries() -> tuple[Any, Any]:
+    """Return odmlib's model of Define-XML 2.1, and lxml.
+
+    Raises:
+        UsageError: one is not installed.
+    """
+    try:
+        import odmlib.define_2_1.model as model
+        from lxml import etree
+    except ImportError:
+        msg = "writing Define-XML needs odmlib and lxml"
+        raise UsageError(msg, remedy="pip install 'enfold[formats]'. Nothing was written.") from None
+    return model, etree
+
+
 def encoded(study: str, title: str, files: Sequence[File], suffix: str, made: dt.datetime) -> bytes:
     """Return define.xml.
 
@@ -29,12 +44,7 @@ def encoded(study: str, title: str, files: Sequence[File], suffix: str, made: dt
     Raises:
         UsageError: odmlib is not installed.
     """
-    try:
-        import odmlib.define_2_1.model as model
-        from lxml import etree
-    except ImportError:
-        msg = "writing Define-XML needs odmlib and lxml"
-        raise UsageError(msg, remedy="pip install 'enfold[formats]'. Nothing was written.") from None
+    model, etree = libraries()
     parts = _Parts(model)
     for file in files:
         parts.add(file, suffix)

@@ -50,9 +50,8 @@ def write(
     """
     is_new(target)
     write_check.check(files, form)
-    target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    aside.mkdir()
+    storage.make_folder(aside)
     try:
         for file in files:
             storage.create(aside / f"{file.name.lower()}{FORMATS[form]}", encoded(file, form, made, study))

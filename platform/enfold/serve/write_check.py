@@ -43,7 +43,8 @@ def _offenders(file: File, form: str) -> Iterator[str]:
         for what, bad in chain(_of_specification(variable, column), _of_transport(variable, column, form)):
             if isinstance(bad, int):
                 yield f".{variable.name}: {what}"
-            elif rows := [place for place, is_bad in enumerate(bad.to_pylist()) if is_bad]:
+            elif pc.any(bad).as_py():
+                rows = [place for place, is_bad in enumerate(bad.to_pylist()) if is_bad]
                 yield f".{variable.name}: {len(rows):,} values {what}; first in row {rows[0] + 1:,}"
 
 

@@ -17,11 +17,11 @@ STAMPS = (144, 160, 464, 480)  # of the library's and the dataset's header: crea
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
 
-def encoded(file: File, made: dt.datetime) -> bytes:
-    """Return the octets of one transport file.
+def libraries() -> tuple[Any, Any]:
+    """Return pandas and pyreadstat.
 
     Raises:
-        UsageError: pyreadstat or pandas is not installed.
+        UsageError: one is not installed.
     """
     try:
         import pandas as pd
@@ -29,6 +29,16 @@ def encoded(file: File, made: dt.datetime) -> bytes:
     except ImportError:
         msg = "writing SAS transport files needs pyreadstat and pandas"
         raise UsageError(msg, remedy="pip install 'enfold[run,formats]'. Nothing was written.") from None
+    return pd, pyreadstat
+
+
+def encoded(file: File, made: dt.datetime) -> bytes:
+    """Return the octets of one transport file.
+
+    Raises:
+        UsageError: a library is not installed.
+    """
+    pd, pyreadstat = libraries()
     columns: dict[str, Any] = {}
     for variable in file.variables:
         values = file.rows.column(variable.name).to_pylist()
