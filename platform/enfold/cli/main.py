@@ -22,6 +22,7 @@ VERBS = {
     "run": "fold what was landed and evaluate every endpoint of the study",
     "sql": "ask a run's results in SQL",
     "explain": "show the criteria of one verdict, with their events and source rows",
+    "subject": "show the course of one patient, each value with its events",
     "queries": "list or export data findings as a query list",
     "report": "print the trial's figures",
     "export": "write a run's data in a format of the field",
