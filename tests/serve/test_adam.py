@@ -10,6 +10,7 @@ import pyreadstat
 import pytest
 
 import enfold as package
+from adam_rules import RULES
 from enfold.cli.export import FORMATS
 from enfold.cli.main import main as enfold
 from enfold.serve import write
@@ -65,6 +66,11 @@ def test_view_and_specification_have_the_same_columns_and_the_key_is_one(demo: P
     key = ", ".join(adam()[name].key)
     assert study.sql(f"SELECT {key} FROM {name.lower()} GROUP BY ALL HAVING count(*) > 1").fetchall() == []
     assert study.sql(f"SELECT count(*) FROM {name.lower()}").fetchall() != [(0,)]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_rules_of_analysis_datasets_hold(demo: Path, rule: str) -> None:
+    assert package.open(str(demo)).sql(RULES[rule]).fetchall() == []
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -195,6 +201,12 @@ def test_from_an_analysis_row_to_the_history_of_its_event(demo: Path, capsys: py
 
 def test_what_is_exported_lands_nowhere_if_the_folder_exists(demo: Path, written: dict[str, Path]) -> None:
     assert enfold(["export", str(demo), str(written["csv"]), "--adam"]) == 2
+
+
+@pytest.mark.parametrize("what", ["--meds", "--delta"])
+def test_a_format_that_would_be_ignored_is_refused(demo: Path, tmp_path: Path, what: str) -> None:
+    assert enfold(["export", str(demo), str(tmp_path / "out"), what, "--format", "xpt"]) == 2
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_library_names_the_extra(

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import enfold as package
+from adam_rules import RULES
 from enfold.cli.export import FORMATS
 from enfold.cli.main import main as enfold
 from enfold.serve import write
@@ -186,6 +187,11 @@ def test_the_pilot_reads_back_from_every_format(pilot: Path, form: str, tmp_path
         found = read(tmp_path / "out" / f"{name}{write.FORMATS[form]}", dataset.variables)
         order = [(k, "ascending") for k in dataset.key]
         assert found.sort_by(order).equals(view.cast(found.schema).sort_by(order)), name
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_rules_of_analysis_datasets_hold(pilot: Path, rule: str) -> None:
+    assert package.open(str(pilot)).sql(RULES[rule]).fetchall() == []
 
 
 def test_laboratory_results_have_one_code_for_one_test_and_unit(pilot: Path) -> None:

@@ -22,13 +22,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                       " (docs/how-to/other-engines.md)")  # fmt: skip
     what.add_argument("--delta", action="store_true", help="all that was landed, as Delta tables over the ledger's own"
                       " files (docs/how-to/other-engines.md)")  # fmt: skip
-    parser.add_argument("--format", choices=FORMATS, default="parquet", help="of --adam and --sdtm; xpt: SAS"
+    parser.add_argument("--format", choices=FORMATS, help="of --adam and --sdtm; xpt: SAS"
                         " transport version 5; dataset-json, -ndjson: Dataset-JSON 1.1 (default: parquet)")  # fmt: skip
     parser.add_argument("--run", help="the run (default: the one in force)")
 
 
 def execute(args: argparse.Namespace) -> int:
     """Write the files; print the rows of each."""
+    if args.format and (args.meds or args.delta):
+        msg = "--format is of --adam and --sdtm; MEDS and Delta are formats of their own"
+        raise UsageError(msg, remedy="Leave it out.")
     if args.delta:
         from enfold.serve import lake
 
@@ -42,7 +45,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.meds:
         files = meds.export(args.study, run, args.folder)
     else:
-        files = (adam if args.adam else sdtm).export(args.study, run, args.folder, args.format)
+        files = (adam if args.adam else sdtm).export(args.study, run, args.folder, args.format or "parquet")
     text = "\n".join(f"{args.folder / name}: {rows} rows" for name, rows in files.items())
     show(args, {"folder": str(args.folder), "run": run, "files": files}, text)
     return 0
