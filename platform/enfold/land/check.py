@@ -4,14 +4,15 @@ Works on staged text, all rows of one rule at once; each failing field of each r
 refusal with row, column, code, reason and remedy. Reasons never quote the value.
 """
 
-from collections.abc import Container
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import duckdb
+import pyarrow as pa
 
 from enfold import schema
 from enfold.land.mapping import literal, quote
-from enfold.ledger import engine
+from enfold.ledger import canonical, engine
 from enfold.schema import Field
 
 WHEN = (
@@ -36,7 +37,7 @@ FORMULA = (
 INSTANT = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})$"
 
 
-NEARLY_UNIQUE = {"event_id", "recorded_at"}  # distinct values are as many as rows
+ALIKE = "regexp_replace(lower(subject_id), '(^|[^0-9])0+([0-9])', '\\1\\2', 'g')"  # without case and leading zeros
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Check:
     bad: str
     reason: str
     remedy: str
+    reads: tuple[str, ...] = ()  # the columns of whose distinct values it can be asked, if several
 
     @property
     def alone(self) -> bool:
@@ -69,49 +71,59 @@ def checks(event_type: str) -> list[Check]:
     return out
 
 
-def failures(con: duckdb.DuckDBPyConnection, event_type: str, staged: str, filled: Container[str]) -> str:
-    """Return SQL that lists the refusals of the staged rows: row, column, code, reason, remedy.
+def failures(con: duckdb.DuckDBPyConnection, event_type: str, staged: str, rows: pa.Table) -> list[Check]:
+    """Return the structural checks that at least one row fails.
 
-    Columns that nothing fills (not in `filled`) are only asked for what is missing. A check of one column alone is
-    first asked of the column's distinct values, which are few; only one that some value fails is asked of the rows.
+    A check is asked of distinct values alone where those suffice.
+
+    Args:
+        con: holds the rows as `staged`.
+        event_type: what they are to become.
+        staged: their name there.
+        rows: themselves; text columns of few distinct values are dictionaries.
     """
-    wanted = [c for c in checks(event_type) if c.column in filled or not c.alone]
-    alone: dict[str, list[Check]] = {}
-    for c in wanted:
-        if c.alone and c.column not in NEARLY_UNIQUE:
-            alone.setdefault(c.column, []).append(c)
-    passed: list[Check] = []
-    for column, own in alone.items():
-        some = ", ".join(f"coalesce(bool_or({c.bad}), false)" for c in own)
-        found = engine.one_row(con, f"SELECT {some} FROM (SELECT DISTINCT {quote(column)} FROM {staged})")
-        passed += [c for c, fails in zip(own, found, strict=True) if not fails]
-    parts = [
+    full = canonical.filled(rows)
+    asked: dict[str, list[Check]] = {}
+    for c in checks(event_type):
+        if c.alone and c.column not in full:
+            continue
+        if c.bad == _missing(c.column).bad and not rows.column(c.column).null_count:
+            continue
+        asked.setdefault(_least(con, c, staged, rows), []).append(c)
+    failed: list[Check] = []
+    if asked:
+        pieces = (", ".join(f"coalesce(bool_or({c.bad}), false)" for c in own) for own in asked.values())
+        query = ", ".join(f"(SELECT {p} FROM {table})" for p, table in zip(pieces, asked, strict=True))
+        found = engine.one_row(con, f"SELECT * FROM {query}")
+        failed = [c for c, fails in zip((c for own in asked.values() for c in own), found, strict=True) if fails]
+    alike = _look_alike(staged)
+    subjects = _least(con, alike, staged, rows)
+    if engine.one_row(
+        con, f"SELECT count(*) > count(DISTINCT {ALIKE}) FROM (SELECT DISTINCT subject_id FROM {subjects})"
+    )[0]:
+        failed.append(alike)
+    return failed
+
+
+def listing(failed: Iterable[Check], staged: str) -> str:
+    """Return the SQL query that lists what fails the checks: row, column, code, reason, remedy."""
+    return " UNION ALL ".join(
         f"SELECT source_row, {literal(c.column)} AS column_name, {literal(c.code)} AS code, "
         f"{literal(c.reason)} AS reason, {literal(c.remedy)} AS remedy FROM {staged} WHERE {c.bad}"
-        for c in [*wanted, _look_alike(staged)]
-        if c not in passed
-    ]
-    return " UNION ALL ".join(parts)
+        for c in failed
+    )
 
 
-def typed(field: Field) -> str:
-    """Return the SQL that turns checked text into the field's Arrow type."""
-    name = quote(field.name)
-    match field.kind:
-        case "number":
-            return f"CAST({name} AS DECIMAL(38, 9))"
-        case "count":
-            return f"CAST({name} AS BIGINT)"
-        case "flag":
-            return f"CASE lower({name}) WHEN 'true' THEN true WHEN 'false' THEN false END"
-        case "instant":
-            return f"CAST({name} AS TIMESTAMPTZ)"
-        case "date":
-            return f"CAST({name} AS DATE)"
-        case "ids":
-            return f"list_sort(list_distinct(string_split({name}, ' ')))"
-        case _:
-            return name
+def _least(con: duckdb.DuckDBPyConnection, c: Check, staged: str, rows: pa.Table) -> str:
+    """Return what a check must be asked of, as SQL: the distinct values of what it reads, or all rows."""
+    if c.reads:
+        return f"(SELECT DISTINCT {', '.join(map(quote, c.reads))} FROM {staged})"
+    column = rows.column(c.column)
+    if not (c.alone or c.code == "look_alike_subject") or not pa.types.is_dictionary(column.type):
+        return staged
+    name = f"values_of_{c.column}"
+    con.register(name, pa.table({c.column: column.combine_chunks().dictionary}))
+    return name
 
 
 def _missing(name: str) -> Check:
@@ -123,12 +135,11 @@ def _look_alike(staged: str) -> Check:
 
     Which of them is meant nobody can tell from the file, so the rows of all are refused.
     """
-    alike = "regexp_replace(lower(subject_id), '(^|[^0-9])0+([0-9])', '\\1\\2', 'g')"
     return Check(
         "subject_id",
         "look_alike_subject",
         f"subject_id IN (SELECT unnest(ids) FROM (SELECT list(subject_id) AS ids FROM"
-        f" (SELECT DISTINCT subject_id FROM {staged}) GROUP BY {alike} HAVING count(*) > 1))",
+        f" (SELECT DISTINCT subject_id FROM {staged}) GROUP BY {ALIKE} HAVING count(*) > 1))",
         "`subject_id` differs from another one of the file in case or leading zeros only",
         "Write each subject's id in one way.",
     )
@@ -255,6 +266,7 @@ def _instrument_checks() -> list[Check]:
             f"instrument IN ({closed}) AND instrument || '/' || item NOT IN ({pairs})",
             "`item` is not an item of its instrument",
             "See docs/reference/instruments.md.",
+            reads=("instrument", "item"),
         ),
         Check(
             "value_number",

@@ -32,7 +32,7 @@ class Source:
 
     name: str
     digest: str
-    rows: pa.Table  # every column string, plus `source_row` (1 = first data row)
+    rows: pa.Table  # every column text, perhaps as a dictionary, plus `source_row` (1 = first data row)
     joined: tuple[tuple[str, str, int], ...] = ()  # files that the rows were made with: name, digest, rows
     faults: tuple[dict[str, Any], ...] = ()  # what the reader found wrong with single rows: refusals
     tells_changes: bool = False  # its rows are versions, in their order (land/told.py)
@@ -137,7 +137,10 @@ def octets(path: Path, name: str) -> bytes:
 
 
 def as_text(table: pa.Table) -> pa.Table:
-    """Return every column as text, trimmed of blanks, empty text as null, and number the rows."""
+    """Return every column as text, trimmed of blanks, empty text as null, and number the rows.
+
+    Dictionaries of few values stay dictionaries.
+    """
     rows = pa.arange(1, table.num_rows + 1)
     other = [f.name for f in table.schema if not _is_text(f.type)]
     cast = _cast_to_text(table.select(other).append_column(ROW, rows)) if other else None
@@ -148,17 +151,32 @@ def as_text(table: pa.Table) -> pa.Table:
             exponents = pa.types.is_floating(field.type) and pc.any(pc.match_substring(column, "e")).as_py()
             columns[field.name] = _without_exponents(column) if exponents else column
             continue
-        text = table.column(field.name).cast(pa.string())
-        if pc.any(pc.or_(pc.starts_with(text, " "), pc.ends_with(text, " "))).as_py():
-            text = pc.utf8_trim(text, characters=" ")
-        empty = pc.equal(pc.binary_length(text), 0)
-        columns[field.name] = pc.if_else(empty, pa.scalar(None, pa.string()), text) if pc.any(empty).as_py() else text
+        columns[field.name] = _trimmed(table.column(field.name))
     return pa.table({**columns, ROW: rows})
 
 
 def _without_exponents(column: pa.ChunkedArray) -> pa.Array:
     """Return the shortest texts of floating numbers, 1e-05 as 0.00001."""
     return pa.array([None if t is None else from_json.plain(t) for t in column.to_pylist()], pa.string())
+
+
+def _trimmed(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Return text trimmed; a dictionary stays one if its values are few and none of them is empty."""
+    if pa.types.is_dictionary(column.type):
+        held = column.combine_chunks()
+        values = _trimmed_values(pa.chunked_array([held.dictionary])).combine_chunks()
+        if 2 * len(values) <= len(held) and values.null_count == 0:
+            return pa.DictionaryArray.from_arrays(held.indices, values)
+        return pa.chunked_array([values.take(held.indices)])
+    return _trimmed_values(column)
+
+
+def _trimmed_values(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    text = column.cast(pa.string())
+    if pc.any(pc.or_(pc.starts_with(text, " "), pc.ends_with(text, " "))).as_py():
+        text = pc.utf8_trim(text, characters=" ")
+    empty = pc.equal(pc.binary_length(text), 0)
+    return pc.if_else(empty, pa.scalar(None, pa.string()), text) if pc.any(empty).as_py() else text
 
 
 def _is_text(kind: pa.DataType) -> bool:

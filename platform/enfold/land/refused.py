@@ -145,7 +145,8 @@ def links(rows: pa.Table) -> tuple[str, dict[int, int], pa.Table]:
     rows = rows.drop_columns([c for c in (LINK, "enfold_reasons") if c in rows.column_names])
     for place, name in enumerate(rows.column_names):
         if name != ROW:
-            rows = rows.set_column(place, name, pc.replace_substring_regex(rows.column(name), r"^'([=+@\t\r-])", r"\1"))
+            text = rows.column(name).cast(pa.string())
+            rows = rows.set_column(place, name, pc.replace_substring_regex(text, r"^'([=+@\t\r-])", r"\1"))
     return ids.pop(), places, rows
 
 

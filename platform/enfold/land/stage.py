@@ -5,15 +5,16 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from enfold import schema
 from enfold.errors import ConflictError, UsageError
-from enfold.land import account, check, limits, told
-from enfold.land.changes import NAMESPACE, staged_schema, with_ids
-from enfold.land.mapping import ENVELOPE_TARGETS, Mapping, Rule, literal, quote, target_sql
+from enfold.land import account, check, limits, told, typed
+from enfold.land.changes import staged_schema
+from enfold.land.check import Check
+from enfold.land.mapping import Mapping, Rule, literal
 from enfold.land.readers import ROW, Source
+from enfold.land.rows import folded, rows_of
 from enfold.ledger import engine
-from enfold.ledger.canonical import content_sql
 
 
 @dataclass
@@ -49,23 +50,27 @@ def stage(source: Source, mapping: Mapping, study_id: str, system: str | None) -
     rows = source.rows
     for column in sorted(absent):
         rows = rows.append_column(column, pa.nulls(rows.num_rows, pa.string()))
+    rows = folded(rows)
     con = engine.connect(threads=engine.cores())
+    con.execute("SET preserve_insertion_order = true")
     con.register("source", rows)
     staged = Staged(source, mapping, study_id)
     _classify(con, staged)
     account.columns(con, staged)
     account.values(con, staged)
+    taken = [rows_of(con, staged, rule, rows, system) for rule in mapping.rules]
     for place, rule in enumerate(mapping.rules):
-        _stage_rule(con, staged, rule, f"rule{place}", study_id, system)
+        con.register(f"rule{place}", taken[place])
+        _check(con, staged, rule, f"rule{place}", taken[place])
     told.spread(con, staged)
     bad = sorted({r["source_row"] for r in staged.refused})
     con.register("bad", pa.table({ROW: pa.array(bad, pa.int64())}))
     _refused_ids(con, staged, len(mapping.rules))
     parts: dict[str, list[pa.Table]] = {}
-    for place, rule in enumerate(mapping.rules):
-        some = staged.by_rule[rule.name] > 0
-        rows = _typed(con, rule, f"rule{place}", source) if some else staged_schema(rule.emits).empty_table()
-        parts.setdefault(rule.emits, []).append(rows)
+    for rule, own in zip(mapping.rules, taken, strict=True):
+        fit = own.filter(pc.invert(pc.is_in(own.column(ROW), value_set=pa.array(bad, pa.int64())))) if bad else own
+        events = typed.events(rule.emits, fit, source.name) if own.num_rows else staged_schema(rule.emits).empty_table()
+        parts.setdefault(rule.emits, []).append(events)
     staged.events = {t: pa.concat_tables(p) for t, p in parts.items()}
     told.chain(con, staged)
     (gone,) = engine.one_row(con, f"SELECT count(*) FROM fate SEMI JOIN bad USING ({ROW}) WHERE mapped")
@@ -113,65 +118,28 @@ def _classify(con: duckdb.DuckDBPyConnection, staged: Staged) -> None:
         )
 
 
-def _stage_rule(
-    con: duckdb.DuckDBPyConnection,
-    staged: Staged,
-    rule: Rule,
-    name: str,
-    study_id: str,
-    system: str | None,
-) -> None:
-    fields = dict(told.FILLS if told.tells(staged.mapping) else {}) | rule.fields
-    fields.setdefault("study_id", {"constant": study_id})
-    if system:
-        fields.setdefault("source_system", {"constant": system})
-    targets = [*ENVELOPE_TARGETS, *schema.events()[rule.emits].names]
-    missing = staged.mapping.missing
-    filled = {t: target_sql(fields[t], missing) if t in fields else "NULL" for t in targets}
-    columns = [f"CAST({sql} AS VARCHAR) AS {quote(t)}" for t, sql in filled.items()]
-    key = [*rule.key] or ["NULL"]
-    occasion = "occasion_id"
-    if rule.emits == "assessment":  # a correction inherits the occasion of what it corrects
-        made = _uuid5(study_id, _occasion_key(rule))
-        occasion = f"CASE WHEN occasion_id IS NULL AND supersedes IS NULL THEN {made} ELSE occasion_id END"
-    con.execute(f"""
-        CREATE TABLE {name} AS
-        SELECT * REPLACE (
-            CASE WHEN event_id IS NOT NULL THEN event_id
-                 WHEN supersedes IS NOT NULL OR retracts IS NOT NULL THEN NULL
-                 WHEN natural_key IS NULL THEN NULL
-                 ELSE {_uuid5(study_id, f"subject_id || '|{rule.emits}|{rule.name}|' || natural_key")} END AS event_id,
-            {occasion} AS occasion_id)
-        FROM (
-            SELECT {", ".join(columns)},
-                   '1' AS schema_version, {ROW}, {_key_sql(key)} AS natural_key,
-                   {_key_sql(rule.occasion_key) if rule.occasion_key else "NULL"} AS occasion_natural
-            FROM {rule.rows_sql()} SEMI JOIN (SELECT {ROW} FROM fate WHERE mapped AND NOT absent) USING ({ROW})
-            WHERE {rule.when.sql()})
-    """)
-    (staged.by_rule[rule.name],) = engine.one_row(con, f"SELECT count(*) FROM {name}")
-    if staged.by_rule[rule.name] == 0:  # of a mapping for many forms most rules take nothing
+def _check(con: duckdb.DuckDBPyConnection, staged: Staged, rule: Rule, name: str, rows: pa.Table) -> None:
+    """Refuse rows that do not have the shape of an event; `rows` are registered as `name`."""
+    staged.by_rule[rule.name] = rows.num_rows
+    if rows.num_rows == 0:  # of a mapping for many forms most rules take nothing
         return
-    extra = ""
-    if staged.mapping.native:
+    failed = check.failures(con, rule.emits, name, rows)
+    if staged.mapping.native and rows.column("event_id").null_count:
         bad = "event_id IS NULL AND supersedes IS NULL AND retracts IS NULL"
-        extra = (
-            f" UNION ALL SELECT {ROW}, 'event_id', 'missing', '`event_id` is missing',"
-            f" 'Fill the column `event_id`, or land through a mapping that declares a key.'"
-            f" FROM {name} WHERE {bad}"
-        )
+        remedy = "Fill the column `event_id`, or land through a mapping that declares a key."
+        failed.append(Check("event_id", "missing", bad, "`event_id` is missing", remedy))
     if "study_id" in rule.fields:
-        extra += (
-            f" UNION ALL SELECT {ROW}, 'study_id', 'other_study', '`study_id` is another study',"
-            f" 'Land it in that study.' FROM {name} WHERE study_id <> {literal(study_id)}"
-        )
-    query = check.failures(con, rule.emits, name, {*fields, "occasion_id"}) + extra
-    seen = set()
-    found = con.sql(f"SELECT * FROM ({query}) LIMIT {limits.MAX_REFUSALS + 1}").to_arrow_table()
+        bad = f"study_id <> {literal(staged.study_id)}"
+        failed.append(Check("study_id", "other_study", bad, "`study_id` is another study", "Land it in that study."))
+    if not failed:
+        return
+    query = f"SELECT * FROM ({check.listing(failed, name)}) LIMIT {limits.MAX_REFUSALS + 1}"
+    found = con.sql(query).to_arrow_table()
     if found.num_rows > limits.MAX_REFUSALS:
         msg = f"{staged.source.name}: more than {limits.MAX_REFUSALS} things are wrong with its records"
         remedy = f"Nothing was landed: it is likely not the file, or the mapping, that was meant. {_first(found)}"
         raise UsageError(msg, remedy=remedy)
+    seen = set()
     for row in found.to_pylist():
         mark = (row["source_row"], row["column_name"], row["code"])
         if mark not in seen:
@@ -183,24 +151,6 @@ def _stage_rule(
 def _first(found: pa.Table) -> str:
     row = found.slice(0, 1).to_pylist()[0]
     return f"One of them: row {row['source_row']}, column {row['column_name']}: {row['reason']}."
-
-
-def _typed(con: duckdb.DuckDBPyConnection, rule: Rule, name: str, source: Source) -> pa.Table:
-    columns = []
-    for f in [*schema.envelope().fields, *schema.events()[rule.emits].fields]:
-        if f.name == "source_file":
-            columns.append(f"{literal(source.name)} AS source_file")
-        elif f.name == "source_row":
-            columns.append(ROW)
-        else:
-            columns.append(f"{check.typed(f)} AS {quote(f.name)}")
-    shown = [f.name for f in [*schema.envelope().fields, *schema.events()[rule.emits].fields]]
-    filled = {*rule.fields, "study_id", "source_system", "occasion_id", "schema_version"}
-    table = con.sql(f"""
-        SELECT {", ".join(map(quote, shown))}, {content_sql(rule.emits, filled=filled)} AS content
-        FROM (SELECT {", ".join(columns)} FROM {name} ANTI JOIN bad USING ({ROW}))
-    """).to_arrow_table()
-    return with_ids(table).cast(staged_schema(rule.emits))
 
 
 def _refuse_ambiguous_keys(con: duckdb.DuckDBPyConnection, staged: Staged) -> None:
@@ -220,29 +170,3 @@ def _refuse_ambiguous_keys(con: duckdb.DuckDBPyConnection, staged: Staged) -> No
                 f" content; first: {clash[0][0]} in rows {', '.join(map(str, clash[0][1][:5]))}"
             )
             raise ConflictError(msg, remedy="Nothing was landed. Declare a key that is unique, or mend the file.")
-
-
-def _occasion_key(rule: Rule) -> str:
-    if rule.occasion_key:
-        return "subject_id || '|occasion|' || instrument || '|' || occasion_natural"
-    return (
-        "subject_id || '|occasion|' || instrument || '|' || coalesce(visit_id, '~') || '|' || coalesce(occurred, '~')"
-    )
-
-
-def _key_sql(columns: tuple[str, ...] | list[str]) -> str:
-    if list(columns) == ["NULL"]:
-        return "NULL"
-    return " || ".join(f"coalesce(strlen({quote(c)}) || ':' || {quote(c)}, '~')" for c in columns)
-
-
-def _uuid5(study_id: str, name_sql: str) -> str:
-    """Return SQL for the UUIDv5 of `study|name` in enfold's namespace."""
-    space = NAMESPACE.hex
-    digest = f"sha1(from_hex('{space}') || encode({literal(study_id + '|')} || {name_sql}))"
-    h = f"({digest})"
-    variant = f"substr('89ab', ((('0x' || substr({h}, 17, 1))::INTEGER & 3) + 1), 1)"
-    return (
-        f"substr({h}, 1, 8) || '-' || substr({h}, 9, 4) || '-5' || substr({h}, 14, 3) || '-' ||"
-        f" {variant} || substr({h}, 18, 3) || '-' || substr({h}, 21, 12)"
-    )

@@ -61,8 +61,10 @@ def spread(con: duckdb.DuckDBPyConnection, staged: "Staged") -> None:
                NULL::VARCHAR AS source_system, NULL::VARCHAR AS supersedes
         FROM source SEMI JOIN (FROM fate WHERE absent AND mapped) USING ({ROW})
     """)
-    found = check.failures(con, "retraction", "taken", {"author", "recorded_at", "reason"})
-    staged.refused += [r for r in con.sql(found).to_arrow_table().to_pylist() if r["code"] != "no_reason"]
+    failed = check.failures(con, "retraction", "taken", con.sql("FROM taken").to_arrow_table())
+    failed = [c for c in failed if c.code != "no_reason"]
+    if failed:
+        staged.refused += con.sql(check.listing(failed, "taken")).to_arrow_table().to_pylist()
     lines = con.execute(f"""
         SELECT list({ROW} ORDER BY CAST(Version AS BIGINT)) FROM source SEMI JOIN (FROM fate WHERE mapped) USING ({ROW})
         GROUP BY {_record()} HAVING count(*) > 1

@@ -66,13 +66,13 @@ def join(pieces: Iterable[Piece], size: int) -> pa.Array:
     return _joined(*spread)
 
 
-def fold(column: pa.Array) -> pa.Array | None:
+def fold(column: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray | None:
     """Return a column as a dictionary; None if it holds many distinct values."""
     if pa.types.is_dictionary(column.type):
-        return column
+        return _one(column)
     if len(column) > SAMPLE and 2 * len(column.slice(0, SAMPLE).unique()) > SAMPLE:
         return None
-    held = column.dictionary_encode()
+    held = _one(column.dictionary_encode())
     return held if 2 * len(held.dictionary) <= len(column) else None
 
 
