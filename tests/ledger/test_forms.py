@@ -43,6 +43,7 @@ def test_forms_equal_the_form_in_sql(
         table = pa.table({n: table[n] if n in kept else table[n].dictionary_encode() for n in table.column_names})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(forms, "ROWS", 7)
+        patch.setattr(forms, "AT_ONCE", 3)
         patch.setattr(forms, "SAMPLE", few or 1)  # 1: every column counts as one of many values
         patch.setattr(forms, "FEW", few or 0.001)
         found = forms.forms(FIELDS, table, before="|")

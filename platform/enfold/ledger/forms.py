@@ -5,7 +5,7 @@ form share subject, visit and time. So a text is made once for each distinct val
 once for each distinct combination, and a row's form is a join of few ready pieces.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TypeAlias
@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 from enfold.ledger import canonical, engine
 from enfold.schema import Field
 
-ROWS = 1 << 18  # at once: Arrow counts the octets of a string array in 31 bits
+ROWS = 1 << 18  # whose values are looked at together
+AT_ONCE = 1 << 14  # joined at once
 SAMPLE = 1024  # rows that tell whether a column holds few distinct values
 FEW = 8  # combinations are few if rows are so many times more
 
@@ -28,9 +29,9 @@ class Folded:
     texts: pa.Array
     places: pa.Array
 
-    def spread(self) -> pa.Array | pa.Scalar:
-        """Return the text of each row, or the one text of all."""
-        return self.texts[0] if len(self.texts) == 1 else self.texts.take(self.places)
+    def spread(self, begin: int, size: int) -> pa.Array | pa.Scalar:
+        """Return the texts of some rows, or the one text of all."""
+        return self.texts[0] if len(self.texts) == 1 else self.texts.take(self.places.slice(begin, size))
 
 
 Piece: TypeAlias = Folded | pa.Array
@@ -43,27 +44,35 @@ def forms(
 
     Columns that hold nothing add nothing; columns may be dictionaries.
     """
+    return pa.chunked_array(each(fields, rows, before, ready), pa.string())
+
+
+def each(
+    fields: Iterable[Field], rows: pa.Table, before: str = "", ready: Sequence[pa.Array | pa.ChunkedArray] = ()
+) -> Iterator[pa.Array]:
+    """Yield the forms of some rows after the other: what is used at once stays near the processor. See `forms`."""
     have = canonical.filled(rows)
     asked = [f for f in fields if f.name in have]
-    chunks = []
     for at in range(0, rows.num_rows, ROWS):
         some = rows.slice(at, ROWS)
         start = Folded(pa.array([before]), pa.repeat(pa.scalar(0, pa.int64()), some.num_rows))
         between = [_one(text.slice(at, ROWS)) for text in ready]
-        chunks.append(join([start, *between, *_pieces(asked, some)], some.num_rows))
-    return pa.chunked_array(chunks, pa.string())
+        pieces = _joinable([start, *between, *_pieces(asked, some)])
+        for begin in range(0, some.num_rows, AT_ONCE):
+            size = min(AT_ONCE, some.num_rows - begin)
+            spread = [p.spread(begin, size) if isinstance(p, Folded) else p.slice(begin, size) for p in pieces]
+            if not any(isinstance(p, pa.Array) for p in spread):
+                spread.append(pa.repeat(pa.scalar(""), size))
+            yield _joined(*spread)
 
 
-def join(pieces: Iterable[Piece], size: int) -> pa.Array:
-    """Return the pieces of each of `size` rows as one text; null adds nothing."""
+def _joinable(pieces: Iterable[Piece]) -> list[Piece]:
+    """Return the pieces, neighbours joined where they go together in few ways."""
     done: list[Piece] = []
     for piece in pieces:
         both = _both(done[-1], piece) if done and isinstance(done[-1], Folded) and isinstance(piece, Folded) else None
         done[-1 if both else len(done) :] = [both or piece]
-    spread = [p.spread() if isinstance(p, Folded) else p for p in done]
-    if not any(isinstance(p, pa.Array) for p in spread):
-        spread.append(pa.repeat(pa.scalar(""), size))
-    return _joined(*spread)
+    return done
 
 
 def fold(column: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray | None:

@@ -18,7 +18,7 @@ from enfold.ledger import canonical, engine, forms
 from enfold.ledger.canonical import Shape
 
 HEX = 64  # octets of a SHA-256 in hex
-ROWS = 1 << 15  # at once
+ROWS = 1 << 14  # at once
 _TURN = threading.Lock()
 
 
@@ -33,10 +33,10 @@ def contents(of: str | Shape, rows: pa.Table, threads: int = 1) -> pa.ChunkedArr
     shape = canonical.shape(of) if isinstance(of, str) else of
     start = canonical.piece(shape.event_type)
 
-    def one(at: int) -> pa.ChunkedArray:
-        return each(forms.forms(shape.content, rows.slice(at, forms.ROWS), start))
+    def one(at: int) -> list[pa.Array]:
+        return [_some(texts) for texts in forms.each(shape.content, rows.slice(at, forms.ROWS), start)]
 
-    return pa.chunked_array([c for part in _map(one, rows.num_rows, threads) for c in part.chunks], pa.string())
+    return pa.chunked_array([c for part in _map(one, rows.num_rows, threads) for c in part], pa.string())
 
 
 def leaves(shape: Shape, rows: pa.Table, threads: int = 1) -> pa.ChunkedArray:
@@ -53,12 +53,12 @@ def leaves(shape: Shape, rows: pa.Table, threads: int = 1) -> pa.ChunkedArray:
     rest = [f for f in shape.envelope if not f.content]
     known = "content" in rows.column_names and rows.column("content").null_count == 0
 
-    def one(at: int) -> pa.ChunkedArray:
+    def one(at: int) -> list[pa.Array]:
         some = rows.slice(at, forms.ROWS)
         ready = [_upper_hex(some.column("salt")), some.column("content") if known else contents(shape, some)]
-        return each(forms.forms(rest, some, "leaf:", ready))
+        return [_some(texts) for texts in forms.each(rest, some, "leaf:", ready)]
 
-    return pa.chunked_array([c for part in _map(one, rows.num_rows, threads) for c in part.chunks], pa.string())
+    return pa.chunked_array([c for part in _map(one, rows.num_rows, threads) for c in part], pa.string())
 
 
 def each(texts: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -127,7 +127,7 @@ def _hexes(text: bytes, size: int, width: int = HEX) -> pa.Array:
     return pa.Array.from_buffers(pa.binary(width), size, [None, pa.py_buffer(text)]).cast(pa.string())
 
 
-def _map(one: Callable[[int], pa.ChunkedArray], size: int, threads: int) -> Iterable[pa.ChunkedArray]:
+def _map(one: Callable[[int], list[pa.Array]], size: int, threads: int) -> Iterable[list[pa.Array]]:
     places = range(0, size, forms.ROWS)
     if threads == 1 or len(places) < 2:
         return map(one, places)
