@@ -67,13 +67,13 @@ def test_a_leaf_is_over_salt_content_and_the_rest_of_the_envelope() -> None:
         names = [f.name for f in canonical.shape("assessment").envelope if not f.content and row[f.name] is not None]
         rest = "".join(f"{n}={canonical.piece(str(row[n]))}" for n in names)
         text = f"leaf:{row['salt'].hex().upper()}{canonical.content_digest('assessment', row)}{rest}"
-        assert found == {"position": 9, "leaf": hashlib.sha256(text.encode()).hexdigest()}
+        assert found == {"position": 9, "leaf": hashlib.sha256(text.encode()).digest()}
 
 
 def test_both_ways_to_hash_and_many_threads_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hashes, "ROWS", 100)
     texts = ["", "a", "é" * 50, *map(str, range(3_000))]
-    wanted = [hashlib.sha256(t.encode()).hexdigest() for t in texts]
+    wanted = [hashlib.sha256(t.encode()).digest() for t in texts]
     some = pa.array(["before", *texts, "after"]).slice(1, len(texts))
     assert hashes.by_hashlib(some).to_pylist() == hashes.by_duckdb(some).to_pylist() == wanted
     asked: list[pa.Array] = []
@@ -104,7 +104,12 @@ def test_a_root_is_over_sorted_leaves_whatever_their_order(size: int) -> None:
         ]
     wanted = hashlib.sha256(f"root:{level[0]}".encode()).hexdigest()
     mixed = random.Random(size).sample(digests, size)
-    leaves = pa.table({"position": pa.array([7] * size + [3]), "leaf": [*mixed, digests[0]]})
+    leaves = pa.table(
+        {
+            "position": pa.array([7] * size + [3]),
+            "leaf": pa.array(map(bytes.fromhex, [*mixed, digests[0]]), pa.binary(32)),
+        }
+    )
     found = merkle.roots([leaves.slice(0, size // 2), leaves.slice(size // 2)])
     assert found == {3: hashlib.sha256(f"root:{digests[0]}".encode()).hexdigest(), 7: wanted}
     assert merkle.roots([leaves.slice(0, size)]) == {7: wanted}

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import duckdb
 import pyarrow as pa
 
 from enfold.ledger import engine, hashes, ids
@@ -20,12 +21,17 @@ class Admitted:
     redacted: int = 0
 
 
-def admit(ledger: Ledger, rows: pa.Table) -> Admitted:
+def admit(ledger: Ledger, rows: pa.Table, *, unique: bool = False) -> Admitted:
     """Compare ids and content of staged rows (with their `content` digest) with the ledger.
 
     Same id, same content: already there, nothing happens. Same id, other content: a conflict;
     both are kept, and the fold calls the fact contested until a correction settles it. Two equal
     rows of one batch count once as landed and else as already there. A redacted id never lands again.
+
+    Args:
+        ledger: as it stands.
+        rows: the staged events.
+        unique: it is known that no two of them have one id.
     """
     if rows.num_rows == 0:
         return Admitted(rows, 0, 0, 0)
@@ -37,8 +43,7 @@ def admit(ledger: Ledger, rows: pa.Table) -> Admitted:
     """)
     slots = [slot for (slot,) in con.execute("SELECT DISTINCT slot FROM places").fetchall()]
     known = ledger.known(slots)
-    (once,) = engine.one_row(con, "SELECT count(DISTINCT event_id) = count(*) FROM staged")
-    if once and known.num_rows == 0 and not ledger.redactions:
+    if known.num_rows == 0 and not ledger.redactions and (unique or _unique(con)):
         return Admitted(rows, rows.num_rows, 0, 0)
     con.register("known", known)
     incoming = rows.select(["source_row", "event_id"]).append_column("id", ids.keys(rows.column("event_id")))
@@ -71,3 +76,7 @@ def admit(ledger: Ledger, rows: pa.Table) -> Admitted:
         " USING (source_row, event_id) ORDER BY s.source_row"
     ).to_arrow_table()
     return Admitted(new.cast(rows.schema), *counts)
+
+
+def _unique(con: duckdb.DuckDBPyConnection) -> bool:
+    return bool(engine.one_row(con, "SELECT count(DISTINCT event_id) = count(*) FROM staged")[0])

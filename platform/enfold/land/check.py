@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from enfold import schema
+from enfold.land import shapes
 from enfold.land.mapping import literal, quote
 from enfold.ledger import canonical, engine
 from enfold.schema import Field
@@ -50,6 +51,7 @@ class Check:
     reason: str
     remedy: str
     reads: tuple[str, ...] = ()  # the columns of whose distinct values it can be asked, if several
+    by_shape: bool = False  # two texts of one shape (land/shapes.py) pass or fail it together
 
     @property
     def alone(self) -> bool:
@@ -115,14 +117,18 @@ def listing(failed: Iterable[Check], staged: str) -> str:
 
 
 def _least(con: duckdb.DuckDBPyConnection, c: Check, staged: str, rows: pa.Table) -> str:
-    """Return what a check must be asked of, as SQL: the distinct values of what it reads, or all rows."""
+    """Return what a check must be asked of, as SQL: the distinct values of what it reads, their shapes, or all rows."""
     if c.reads:
         return f"(SELECT DISTINCT {', '.join(map(quote, c.reads))} FROM {staged})"
     column = rows.column(c.column)
-    if not (c.alone or c.code == "look_alike_subject") or not pa.types.is_dictionary(column.type):
+    few = None
+    if pa.types.is_dictionary(column.type) and (c.alone or c.code == "look_alike_subject"):
+        name, few = f"values_of_{c.column}", column.combine_chunks().dictionary
+    elif c.by_shape:
+        name, few = f"shapes_of_{c.column}", shapes.shapes(column)
+    if few is None:
         return staged
-    name = f"values_of_{c.column}"
-    con.register(name, pa.table({c.column: column.combine_chunks().dictionary}))
+    con.register(name, pa.table({c.column: few}))
     return name
 
 
@@ -149,8 +155,8 @@ def _field_checks(field: Field) -> list[Check]:
     name = quote(field.name)
     out = [] if field.optional or field.name == "schema_version" else [_missing(field.name)]
 
-    def add(code: str, bad: str, reason: str, remedy: str) -> None:
-        out.append(Check(field.name, code, f"{name} IS NOT NULL AND ({bad})", reason, remedy))
+    def add(code: str, bad: str, reason: str, remedy: str, *, by_shape: bool = False) -> None:
+        out.append(Check(field.name, code, f"{name} IS NOT NULL AND ({bad})", reason, remedy, by_shape=by_shape))
 
     match field.kind:
         case "number":
@@ -195,12 +201,15 @@ def _field_checks(field: Field) -> list[Check]:
                 "Write YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm[:ss] with optional offset.",
             )
         case "instant":
-            add(
-                "not_an_instant",
-                f"NOT regexp_matches({name}, {literal(INSTANT)}) OR TRY_CAST({name} AS TIMESTAMPTZ) IS NULL",
-                f"`{field.name}` is not a date-time with offset",
-                "Write YYYY-MM-DDThh:mm:ssZ or with an offset such as +01:00.",
-            )
+            written, exists = f"regexp_matches({name}, {literal(INSTANT)})", f"TRY_CAST({name} AS TIMESTAMPTZ)"
+            for bad in (f"NOT {written}", f"CASE WHEN {exists} IS NULL THEN {written} ELSE false END"):
+                add(
+                    "not_an_instant",
+                    bad,
+                    f"`{field.name}` is not a date-time with offset",
+                    "Write YYYY-MM-DDThh:mm:ssZ or with an offset such as +01:00.",
+                    by_shape=exists not in bad,
+                )
         case "id" | "ids":
             shape = ID if field.kind == "id" else f"{ID}( {ID})*"
             add(
@@ -209,6 +218,7 @@ def _field_checks(field: Field) -> list[Check]:
                 f"`{field.name}` holds blanks, control characters or letters beyond ASCII, which can look the same"
                 " and differ, or is longer than 200 characters",
                 "Write it with plain letters, digits and signs; several ids stand with one blank between.",
+                by_shape=True,
             )
         case "code" | "text":
             if not field.codes:
@@ -217,6 +227,7 @@ def _field_checks(field: Field) -> list[Check]:
                     f"regexp_matches({name}, {literal(CONTROL if field.kind == 'text' else INVISIBLE)})",
                     f"`{field.name}` holds control characters or others that are not seen",
                     "Remove them at the source; free text may hold tabs and line breaks.",
+                    by_shape=True,
                 )
         case _:
             pass
@@ -228,6 +239,7 @@ def _field_checks(field: Field) -> list[Check]:
             f" AND regexp_matches({name}, {literal(FORMULA)})",
             f"`{field.name}` begins as a formula that a spreadsheet would run",
             "Begin it with a letter or a digit.",
+            by_shape=True,
         )
     if field.codes:
         allowed = ", ".join(literal(c) for c in field.codes)

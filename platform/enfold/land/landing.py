@@ -130,7 +130,10 @@ def land_staged(
         if snapshot:
             batches = _compared(ledger, staged, report, system, author, reason, max_vanished, dry_run)
         else:
-            batches = {t: _counted(admit.admit(ledger, rows), report) for t, rows in staged.events.items()}
+            batches = {
+                t: _counted(admit.admit(ledger, rows, unique=t in staged.unique), report)
+                for t, rows in staged.events.items()
+            }
         report.check()
         counts = {k: v for k, v in asdict(report).items() if k not in {"refusals", "queries", "position", "source"}}
         details = {"reconciliation": counts, "suites": suites, "queries": queries}

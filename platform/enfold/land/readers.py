@@ -3,6 +3,7 @@
 import io
 import stat
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,17 +143,17 @@ def as_text(table: pa.Table) -> pa.Table:
     Dictionaries of few values stay dictionaries.
     """
     rows = pa.arange(1, table.num_rows + 1)
-    other = [f.name for f in table.schema if not _is_text(f.type)]
-    cast = _cast_to_text(table.select(other).append_column(ROW, rows)) if other else None
-    columns = {}
-    for field in table.schema:
-        if cast is not None and field.name in other:
+    texts = [f.name for f in table.schema if _is_text(f.type)]
+    with ThreadPoolExecutor(engine.cores()) as pool:
+        columns = dict(zip(texts, pool.map(_trimmed, map(table.column, texts)), strict=True))
+    other = table.drop_columns(texts)
+    if other.num_columns:
+        cast = _cast_to_text(other.append_column(ROW, rows))
+        for field in other.schema:
             column = cast.column(field.name)
             exponents = pa.types.is_floating(field.type) and pc.any(pc.match_substring(column, "e")).as_py()
             columns[field.name] = _without_exponents(column) if exponents else column
-            continue
-        columns[field.name] = _trimmed(table.column(field.name))
-    return pa.table({**columns, ROW: rows})
+    return pa.table({**{n: columns[n] for n in table.column_names}, ROW: rows})
 
 
 def _without_exponents(column: pa.ChunkedArray) -> pa.Array:
@@ -167,7 +168,9 @@ def _trimmed(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
         values = _trimmed_values(pa.chunked_array([held.dictionary])).combine_chunks()
         if 2 * len(values) <= len(held) and values.null_count == 0:
             return pa.DictionaryArray.from_arrays(held.indices, values)
-        return pa.chunked_array([values.take(held.indices)])
+        every = held.null_count == 0 and len(values) == len(held)  # each once, and in order, as a reader finds them
+        ordered = every and pc.all(pc.equal(held.indices, pa.arange(0, len(held)))).as_py()
+        return pa.chunked_array([values if ordered else values.take(held.indices)], pa.string())
     return _trimmed_values(column)
 
 

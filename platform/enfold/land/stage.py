@@ -32,6 +32,7 @@ class Staged:
     ignored_columns: dict[str, list[str]] = field(default_factory=dict)  # by rule
     refused_ids: set[str] = field(default_factory=set)  # of refused rows, as far as their keys can be told
     unknown_refused: int = 0  # refused rows whose keys cannot be told
+    unique: set[str] = field(default_factory=set)  # event types of which no two events have one id
     versions: dict[int, tuple[int, ...]] = field(default_factory=dict)  # rows of one record, by each of them
 
 
@@ -154,9 +155,10 @@ def _first(found: pa.Table) -> str:
 
 
 def _refuse_ambiguous_keys(con: duckdb.DuckDBPyConnection, staged: Staged) -> None:
-    for rows in staged.events.values():
+    for event_type, rows in staged.events.items():
         con.register("landed", rows)
         if engine.one_row(con, "SELECT count(DISTINCT event_id) = count(*) FROM landed")[0]:
+            staged.unique.add(event_type)
             con.unregister("landed")
             continue
         clash = con.execute(f"""

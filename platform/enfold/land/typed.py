@@ -1,5 +1,7 @@
 """Checked text becomes typed events, each with its content digest."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pyarrow as pa
 
 from enfold import schema
@@ -27,7 +29,9 @@ def events(event_type: str, rows: pa.Table, source: str) -> pa.Table:
             columns[field.name] = rows.column(ROW) if field.name == ROW else _typed(field, rows.column(field.name))
     table = pa.table(columns)
     content = hashes.contents(event_type, table, threads=engine.cores())
-    plain = pa.table({n: _unfolded(c) for n, c in columns.items()}).append_column("content", content)
+    with ThreadPoolExecutor(engine.cores()) as pool:
+        plain = pa.table(list(pool.map(_unfolded, columns.values())), names=list(columns))
+    plain = plain.append_column("content", content)
     return with_ids(plain).cast(staged_schema(event_type))
 
 

@@ -17,13 +17,13 @@ import pyarrow.compute as pc
 from enfold.ledger import canonical, engine, forms
 from enfold.ledger.canonical import Shape
 
-HEX = 64  # octets of a SHA-256 in hex
+DIGEST = pa.binary(32)
 ROWS = 1 << 14  # at once
 _TURN = threading.Lock()
 
 
 def contents(of: str | Shape, rows: pa.Table, threads: int = 1) -> pa.ChunkedArray:
-    """Return the content digest of each event; equal to `canonical.content_sql`.
+    """Return the content digest of each event in hex; equal to `canonical.content_sql`.
 
     Args:
         of: event type, or its fields as some version of the schemas has them.
@@ -34,7 +34,7 @@ def contents(of: str | Shape, rows: pa.Table, threads: int = 1) -> pa.ChunkedArr
     start = canonical.piece(shape.event_type)
 
     def one(at: int) -> list[pa.Array]:
-        return [_some(texts) for texts in forms.each(shape.content, rows.slice(at, forms.ROWS), start)]
+        return [_hex(_some(texts)) for texts in forms.each(shape.content, rows.slice(at, forms.ROWS), start)]
 
     return pa.chunked_array([c for part in _map(one, rows.num_rows, threads) for c in part], pa.string())
 
@@ -55,40 +55,46 @@ def leaves(shape: Shape, rows: pa.Table, threads: int = 1) -> pa.ChunkedArray:
 
     def one(at: int) -> list[pa.Array]:
         some = rows.slice(at, forms.ROWS)
-        ready = [_upper_hex(some.column("salt")), some.column("content") if known else contents(shape, some)]
+        salt = pc.ascii_upper(_hex(some.column("salt").combine_chunks()))
+        ready = [salt, some.column("content") if known else contents(shape, some)]
         return [_some(texts) for texts in forms.each(rest, some, "leaf:", ready)]
 
-    return pa.chunked_array([c for part in _map(one, rows.num_rows, threads) for c in part], pa.string())
+    return pa.chunked_array([c for part in _map(one, rows.num_rows, threads) for c in part], DIGEST)
 
 
 def each(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the SHA-256 of each text in hex; none may be null."""
+    """Return the SHA-256 of each text; none may be null."""
     if texts.null_count:
         msg = "a text to be hashed is null"
         raise ValueError(msg)
     parts = [c.slice(at, ROWS) for c in texts.chunks for at in range(0, len(c), ROWS)]
-    return pa.chunked_array(map(_some, parts), pa.string())
+    return pa.chunked_array(map(_some, parts), DIGEST)
 
 
 def heads(hexes: pa.ChunkedArray) -> pa.Array:
-    """Return the first 16 octets of each digest, as binary."""
-    size = len(hexes)
+    """Return the first 16 octets of each digest in hex, as binary."""
     half = pc.binary_slice(hexes.cast(pa.binary()), 0, 32)
-    return pa.Array.from_buffers(pa.binary(16), size, [None, pa.py_buffer(octets(half.chunks))])
+    return fixed(bytes.fromhex(b"".join(map(data, half.chunks)).decode()), 16)
 
 
-def octets(hexes: Iterable[pa.Array]) -> bytes:
-    """Return the octets that texts in hex stand for, one after the other."""
-    return bytes.fromhex(b"".join(map(data, hexes)).decode())
+def fixed(octets: bytes | bytearray | memoryview, width: int) -> pa.Array:
+    """Return octets as an array of binary of a fixed width, without a copy."""
+    return pa.Array.from_buffers(pa.binary(width), len(octets) // width, [None, pa.py_buffer(octets)])
+
+
+def octets(found: pa.Array) -> memoryview:
+    """Return the octets of an array of binary of a fixed width, without a copy."""
+    width = found.type.byte_width
+    return memoryview(found.buffers()[1] or b"")[width * found.offset : width * (found.offset + len(found))]
 
 
 def data(texts: pa.Array) -> memoryview:
     """Return the octets of all texts, one after the other, without a copy."""
-    _, offsets, octets_ = texts.buffers()
-    if not len(texts) or octets_ is None:
+    _, offsets, whole = texts.buffers()
+    if not len(texts) or whole is None:
         return memoryview(b"")
     places = memoryview(offsets).cast("i")
-    return memoryview(octets_)[places[texts.offset] : places[texts.offset + len(texts)]]
+    return memoryview(whole)[places[texts.offset] : places[texts.offset + len(texts)]]
 
 
 def by_hashlib(texts: pa.StringArray) -> pa.Array:
@@ -97,14 +103,15 @@ def by_hashlib(texts: pa.StringArray) -> pa.Array:
     ends = memoryview(texts.buffers()[1]).cast("i")[texts.offset : texts.offset + size + 1].tolist()
     base = ends[0]
     made = [sha256(whole[begin - base : end - base]).digest() for begin, end in pairwise(ends)]
-    return _hexes(b"".join(made).hex().encode(), size)
+    return fixed(b"".join(made), 32)
 
 
 def by_duckdb(texts: pa.StringArray) -> pa.Array:
     """Return the SHA-256 of each text, by one query."""
     con = engine.scratch()
     con.register("texts", pa.table({"text": texts}))
-    return con.sql("SELECT sha256(text) AS digest FROM texts").to_arrow_table().column(0).combine_chunks()
+    found = con.sql("SELECT unhex(sha256(text)) AS digest FROM texts").to_arrow_table().column(0)
+    return found.combine_chunks().cast(DIGEST)
 
 
 def _some(texts: pa.StringArray) -> pa.Array:
@@ -116,15 +123,8 @@ def _some(texts: pa.StringArray) -> pa.Array:
         _TURN.release()
 
 
-def _upper_hex(salts: pa.ChunkedArray) -> pa.Array:
-    whole = salts.combine_chunks()
-    width = whole.type.byte_width
-    raw = memoryview(whole.buffers()[1])[width * whole.offset : width * (whole.offset + len(whole))]
-    return _hexes(raw.hex().upper().encode(), len(whole), 2 * width)
-
-
-def _hexes(text: bytes, size: int, width: int = HEX) -> pa.Array:
-    return pa.Array.from_buffers(pa.binary(width), size, [None, pa.py_buffer(text)]).cast(pa.string())
+def _hex(found: pa.Array) -> pa.Array:
+    return fixed(octets(found).hex().encode(), 2 * found.type.byte_width).cast(pa.string())
 
 
 def _map(one: Callable[[int], list[pa.Array]], size: int, threads: int) -> Iterable[list[pa.Array]]:

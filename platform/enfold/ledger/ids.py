@@ -77,13 +77,14 @@ def keys(event_ids: pa.ChunkedArray) -> pa.Array:
     own = pc.match_substring_regex(event_ids, UUID)
     count = pc.sum(own).as_py() or 0
     text = b"".join(map(hashes.data, (event_ids if count == len(event_ids) else event_ids.filter(own)).chunks))
-    made = _sixteen(bytes.fromhex(text.replace(b"-", b"").decode()))
+    made = hashes.fixed(bytes.fromhex(text.replace(b"-", b"").decode()), 16)
     if count == len(event_ids):
         return made
-    others = bytearray(hashes.heads(hashes.each(event_ids.filter(pc.invert(own)))).buffers()[1])
+    digests = hashes.each(event_ids.filter(pc.invert(own)))
+    others = bytearray(b"".join(hashes.octets(pc.binary_slice(c, 0, 16)) for c in digests.chunks))
     others[8::16] = others[8::16].translate(NO_UUID)
     whole = pc.replace_with_mask(pa.nulls(len(event_ids), pa.binary(16)), own.combine_chunks(), made)
-    return pc.replace_with_mask(whole, pc.invert(own).combine_chunks(), _sixteen(others))
+    return pc.replace_with_mask(whole, pc.invert(own).combine_chunks(), hashes.fixed(others, 16))
 
 
 def write(folder: Path, after: int, until: int, head: str, rows: pa.Table) -> None:
@@ -153,10 +154,6 @@ def extend(folder: Path, commits: list[str], tail: pa.Table) -> None:
 def block(slot: int) -> int:
     """Return the block that holds a slot."""
     return slot // (SLOTS // BLOCKS)
-
-
-def _sixteen(octets: bytes | bytearray) -> pa.Array:
-    return pa.Array.from_buffers(pa.binary(16), len(octets) // 16, [None, pa.py_buffer(octets)])
 
 
 def _ipc(rows: pa.Table) -> bytes:

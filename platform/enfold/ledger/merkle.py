@@ -40,7 +40,7 @@ def roots(found: Iterable[pa.Table]) -> dict[int, str]:
     sizes = sorted((c["values"], c["counts"]) for c in counts.to_pylist())
     if len(sizes) > 1:
         table = table.take(pc.sort_indices(table.column("position")))
-    whole = memoryview(hashes.octets(table.column("leaf").chunks))
+    whole = memoryview(b"".join(map(hashes.octets, table.column("leaf").chunks)))
     out, begin = {}, 0
     for position, size in sizes:
         end = begin + OCTETS * size
@@ -59,8 +59,7 @@ def _ordered(leaves: memoryview) -> bytes:
         places = pc.array_sort_indices(numbers)
         ordered = numbers.take(places)
         if not pc.any(pc.equal(ordered[1:], ordered[:-1])).as_py():  # two with one head: once in 10^19 pairs
-            one = pa.Array.from_buffers(pa.binary(OCTETS), len(heads), [None, pa.py_buffer(leaves)])
-            return bytes(one.take(places).buffers()[1])[: len(leaves)]
+            return bytes(hashes.octets(hashes.fixed(leaves, OCTETS).take(places)))
     return b"".join(sorted(bytes(leaves[at : at + OCTETS]) for at in range(0, len(leaves), OCTETS)))
 
 

@@ -120,4 +120,4 @@ def _linked(ledger: Ledger, held: pa.Table, wanted: set[str]) -> set[str]:
 
 def _leaves(shape: canonical.Shape, rows: pa.Table) -> list[Redacted]:
     found = zip(rows.column("event_id").to_pylist(), *merkle.leaves(shape, rows).to_pydict().values(), strict=True)
-    return [Redacted(str(i), shape.event_type, int(p), str(leaf)) for i, p, leaf in found]
+    return [Redacted(str(i), shape.event_type, int(p), leaf.hex()) for i, p, leaf in found]

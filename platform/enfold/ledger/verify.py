@@ -95,7 +95,7 @@ def _roots(ledger: Ledger, batches: list[tuple[Segment, Shape]], problems: list[
     gone = pa.table(
         {
             "position": pa.array([r.position for r in ledger.generation.redacted], pa.int64()),
-            "leaf": pa.array([r.leaf for r in ledger.generation.redacted], pa.string()),
+            "leaf": pa.array([bytes.fromhex(r.leaf) for r in ledger.generation.redacted], pa.binary(32)),
         }
     )
 
