@@ -148,3 +148,10 @@ def test_each_column_with_a_value_gives_an_event_and_every_row_is_counted() -> N
     assert sorted(tuple(e.values()) for e in events) == [("01", "PGA_0_10"), ("01", "PGA_0_3"), ("02", "PGA_0_10")]
     assert found.ignored_columns == {"spare": ["NOTE", "NOSE"]}
     assert (found.mapped_rows, [(r["source_row"], r["code"]) for r in found.refused]) == (2, [(3, "unmapped")])
+
+
+def test_rows_from_python_are_not_taken_for_a_format_that_is_checked_while_it_is_read(demo_copy: Path) -> None:
+    import enfold
+
+    with pytest.raises(UsageError, match="mapping meds/any reads files of the format meds, not rows"):
+        enfold.land_rows(demo_copy, pa.table({"code": ["x"]}), using="meds/any", author="dm", reason="no")

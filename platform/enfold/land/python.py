@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from enfold import schema, study
+from enfold.errors import UsageError
 from enfold.land import mapping, readers
 from enfold.land.landing import Report, land
 from enfold.ledger.ledger import Ledger
@@ -39,6 +40,9 @@ def land_rows(
     source = readers.from_arrow(rows, name)
     with schema.using(ledger.added):
         chosen = mapping.load(using) if using else mapping.native(event_type or "", source.rows.column_names)
+        if chosen.source:
+            msg = f"mapping {chosen.name} reads files of the format {chosen.source['format']}, not rows"
+            raise UsageError(msg, remedy="Land the file with enfold land; it is checked while it is read.")
         return land(
             Path(folder),
             source,
