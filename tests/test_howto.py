@@ -14,7 +14,16 @@ DOCS = Path(__file__).parents[1] / "docs" / "how-to"
 
 @pytest.mark.parametrize(
     "page",
-    ["change-data.md", "cut-and-compare.md", "export.md", "land-exports.md", "other-engines.md", "parcel.md", "run.md"],
+    [
+        "change-data.md",
+        "cut-and-compare.md",
+        "export.md",
+        "land-exports.md",
+        "other-engines.md",
+        "parcel.md",
+        "pictures.md",
+        "run.md",
+    ],
 )
 def test_every_command_of_the_page_runs(page: str, demo_copy: Path, tmp_path: Path) -> None:
     from enfold.testing.demo.main import write

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections import Counter
@@ -12,6 +13,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from enfold.cli.main import main as enfold
+from enfold.errors import UsageError
 from enfold.report.model import Figure
 from enfold.report.plots import catalogue, components, profile, responders, style, svg
 from enfold.report.plots.plan import Plan, Row, drawn, figure, rows
@@ -289,6 +292,27 @@ def test_the_same_bytes_in_another_process_time_zone_and_hash_seed(demo: Path, p
     assert done.stdout.splitlines() == here
 
 
+@pytest.mark.parametrize("key", ALL)
+def test_its_command_writes_it(
+    demo: Path, pictures: dict[str, Figure], key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    (tmp_path / "STUDY").symlink_to(demo)
+    monkeypatch.chdir(tmp_path)
+    assert enfold(shlex.split(pictures[key].command)[1:]) == 0
+    file = tmp_path / "profile.svg"
+    assert (file.read_text("utf-8") if file.exists() else capsys.readouterr().out) == pictures[key].svg
+
+
+def test_figures_are_listed_and_an_unknown_one_is_told(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert enfold(["report", str(demo), "--figure", "list"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == KEYS
+    assert enfold(["report", str(demo), "--figure", "nothing"]) == UsageError.exit_code
+    assert "Figures of this run: swimmer, responders," in capsys.readouterr().err
+    assert enfold(["report", str(demo), "--picture", "x.svg"]) == UsageError.exit_code
+    assert "--figure KEY" in capsys.readouterr().err
+
+
 def luminance(color: str) -> float:
     if color == "white":
         return 1.0
@@ -319,8 +343,6 @@ def test_rows_are_never_thinner_than_two_pixels_nor_higher_than_a_page() -> None
 
 
 def test_without_the_extra_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    from enfold.errors import UsageError
-
     monkeypatch.setitem(sys.modules, "vl_convert", None)
     with pytest.raises(UsageError) as told:
         svg.from_spec({}, title="", description="")

@@ -49,6 +49,8 @@ def main() -> int:
     print("Try next:")
     print(f'  .venv/bin/enfold sql {study} "SELECT * FROM adsl LIMIT 5"')
     print(f"  .venv/bin/enfold explain {study} sri4 --subject DEMO-022 --visit W12")
+    print(f"  .venv/bin/enfold report {study} --html report.html")
+    print(f"  .venv/bin/enfold subject {study} DEMO-010")
     print(f"  .venv/bin/enfold verify {study}")
     return 0
 
