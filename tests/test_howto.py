@@ -22,6 +22,7 @@ DOCS = Path(__file__).parents[1] / "docs" / "how-to"
         "other-engines.md",
         "parcel.md",
         "pictures.md",
+        "report.md",
         "run.md",
     ],
 )
