@@ -180,17 +180,21 @@ def _register(con: duckdb.DuckDBPyConnection, name: str, columns: dict[str, tupl
 
 
 def _sorted(con: duckdb.DuckDBPyConnection, table: schema.Table, study_id: str) -> pa.Table:
-    """Return the rows of a state table by key; where keys are not unique, by everything else as well."""
+    """Return the rows of a state table by key; where keys are not unique, by everything else as well.
+
+    Arrow sorts by key: DuckDB would hold all columns a second time to do so.
+    """
     study = "'" + study_id.replace("'", "''") + "' AS study_id"
     columns = ", ".join(study if c == "study_id" else f'"{c}"' for c in table.names)
+    query = f"SELECT {columns} FROM {table.name}"
     key = [c for c in table.key if c != "study_id"]
-
-    def by(names: list[str]) -> pa.Table:
-        order = ", ".join(f'"{c}"' for c in names)
-        return con.sql(f"SELECT {columns} FROM {table.name} ORDER BY {order}").to_arrow_table().cast(table.arrow())
-
-    rows = by(key)
-    return by([*key, *(c for c in table.names if c not in table.key)]) if _double(rows.select(key)) else rows
+    if not any(table[c].kind == "ids" for c in key):  # Arrow has no order of lists
+        rows = con.sql(query).to_arrow_table().cast(table.arrow())
+        rows = rows.take(pc.sort_indices(rows, sort_keys=[(c, "ascending") for c in key]))
+        if not _double(rows.select(key)):
+            return rows
+    order = ", ".join(f'"{c}"' for c in (*key, *(c for c in table.names if c not in table.key)))
+    return con.sql(f"{query} ORDER BY {order}").to_arrow_table().cast(table.arrow())
 
 
 def _taken(con: duckdb.DuckDBPyConnection, table: schema.Table, study_id: str) -> pa.Table:
@@ -201,10 +205,9 @@ def _taken(con: duckdb.DuckDBPyConnection, table: schema.Table, study_id: str) -
 
 
 def _double(keys: pa.Table) -> bool:
-    """Whether a row of sorted keys may be the same as the next; lists and nulls are not looked at."""
+    """Whether a row of sorted keys may be the same as the next; nulls are not looked at."""
     same = pa.chunked_array([pa.repeat(pa.scalar(value=True), max(0, keys.num_rows - 1))])
     for column in keys.columns:
-        if not pa.types.is_list(column.type):
-            equal = pc.equal(column.slice(0, len(same)), column.slice(1))
-            same = pc.and_(same, pc.fill_null(equal, fill_value=True))
+        equal = pc.equal(column.slice(0, len(same)), column.slice(1))
+        same = pc.and_(same, pc.fill_null(equal, fill_value=True))
     return bool(pc.any(same).as_py())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enfold.ledger.canonical import SLOTS
 from enfold.ledger.ledger import Ledger
 
-ROWS_PER_SHARD = 125_000
+ROWS_PER_SHARD = 100_000
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """One shard: what the pipeline does for a range of slots. Pure functions and one atomic write."""
 
 import contextlib
+import ctypes
 import datetime as dt
 import io
 import json
@@ -80,6 +81,9 @@ def work(job: Job, shard: Shard) -> bool:
                 found = poison.culprits(events, lambda some: fold(some, parsed, job.cut))
         poison.record(Path(job.target), shard, clock.stage, error, found)
         return False
+    finally:
+        events.clear()
+        _let_go()
     return True
 
 
@@ -92,6 +96,8 @@ def _work(job: Job, shard: Shard, clock: Clock, events: dict[str, pa.Table]) -> 
         events |= read_events(ledger, job.cut, [(shard.slot_from, shard.slot_until)])
     with clock.at("fold"):
         state = fold(events, parsed, job.cut, _doubts(job))
+    read = sum(t.num_rows for t in events.values())
+    events.clear()  # the state has all that the rest needs
     with clock.at("evaluate"):
         until = job.cut.occurred_until
         out = evaluate(tasks, state, parsed, until.date() if until else None)
@@ -106,7 +112,6 @@ def _work(job: Job, shard: Shard, clock: Clock, events: dict[str, pa.Table]) -> 
             pq.write_table(rows, sink, compression="zstd", write_page_checksum=True)
             storage.replace(target / name / f"{shard.name}.parquet", sink.getvalue())
             files[name] = storage.sha256(sink.getvalue())
-    read = sum(t.num_rows for t in events.values())
     observed = {"seconds": clock.seconds, "rows": read, "peak_memory": peak_memory()}
     storage.replace(target / WATCHED / f"{shard.name}.json", json.dumps(observed).encode())
     summary = {
@@ -120,6 +125,13 @@ def _work(job: Job, shard: Shard, clock: Clock, events: dict[str, pa.Table]) -> 
     }
     data = json.dumps(summary, sort_keys=True).encode()
     storage.replace(target / "shards" / f"{shard.name}.json", data)
+
+
+def _let_go() -> None:
+    """Give memory that is no longer used back to the system: what a shard needed must not add to what the next needs."""
+    pa.default_memory_pool().release_unused()
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # only the GNU library has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def peak_memory() -> int:

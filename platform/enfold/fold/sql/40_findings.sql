@@ -1,8 +1,10 @@
 -- Items on forms: which record of an item stands, which form speaks for a visit, and baseline.
 
 CREATE TABLE checked AS
-SELECT a.*, row_number() OVER () AS record, -- names a row in the joins below, nothing else
-       coalesce(a.occasion_id, a.fact_id) AS form_id, i.complete, i.both_stand,
+SELECT row_number() OVER () AS record, -- names a row in the joins below, nothing else
+       a.subject_id, coalesce(a.occasion_id, a.fact_id) AS form_id, a.instrument, a.item, a.fact_id,
+       a.from_at, a.from_latest, a.from_date, a.value_number, a.value_code, a.value_text, a.comparator, a.unit,
+       a.range_low, a.range_high, a.attribution, a.method, a.evaluator, a.contested, a.event_ids, i.both_stand,
        CASE WHEN a.contested AND a.value_number IS NULL AND a.value_code IS NULL AND a.value_text IS NULL
                 THEN 'contested'
             WHEN coalesce(a.not_done, false) THEN 'not_done'
