@@ -128,7 +128,7 @@ def _work(job: Job, shard: Shard, clock: Clock, events: dict[str, pa.Table]) -> 
 
 
 def _let_go() -> None:
-    """Give memory that is no longer used back to the system: what a shard needed must not add to what the next needs."""
+    """Give memory that is no longer used back to the system: what one shard needed must not add to the next."""
     pa.default_memory_pool().release_unused()
     with contextlib.suppress(AttributeError, OSError, TypeError):  # only the GNU library has it
         ctypes.CDLL(None).malloc_trim(0)
