@@ -129,19 +129,19 @@ def _walk(
     audit = _audit_of(element, audit)
     known = {*(k for k in keys if k), "TransactionType", "AuditRecord", "AuditRecordID", *LEVELS}
     items = [child for child in element if _is_item(child)]
-    beside = beside | leaves(element, tag, known | {local(i) for i in items})
+    beside = {**beside, **leaves(element, tag, known | {local(i) for i in items})}
     if said == "Remove":
         for gone in (place, place.outer) if level == "ItemGroup" else (place,):
             yield Instruction(gone, version, None, "Remove", None, None, audit, beside)
     for child in element:
         if _is_item(child):
             yield _item(child, place, version, kind, audit, beside, name)
-        elif local(child) in LEVELS:
+        elif local(child) in LEVELS and space(child) in SPACES:
             yield from _walk(child, place, version, kind, audit, beside, name)
 
 
 def _is_item(element: Element) -> bool:
-    return local(element).startswith("ItemData")
+    return local(element).startswith("ItemData") and space(element) in SPACES
 
 
 def _item(
@@ -164,12 +164,14 @@ def _item(
     if said in (None, "Context"):  # what a group with an Update says of its items is that they are so now
         said = "Upsert" if kind == "Update" else kind or "Insert"
     unit = unit or element.get("MeasurementUnitOID")
-    return Instruction(place, version, oid, said, value, unit, _audit_of(element, audit), beside | more)
+    return Instruction(
+        place, version, oid, said, value, unit, _audit_of(element, audit), beside | more if more else beside
+    )
 
 
 def _audit_of(element: Element, above: Audit | str | None) -> Audit | str | None:
     """Return the audit record of an element, or its ID; else that of what it stands in."""
-    own = next((c for c in element if local(c) == "AuditRecord"), None)
+    own = next((c for c in element if local(c) == "AuditRecord" and space(c) in SPACES), None)
     return _audit(own) if own is not None else element.get("AuditRecordID") or above
 
 

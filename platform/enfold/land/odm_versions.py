@@ -15,7 +15,7 @@ COLUMNS = (*RECORD, "MetaDataVersionOID", "Value", "Unit", *TOLD)
 ALONE = "Export the whole history of the subjects, or a Snapshot."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Audit:
     """Who changed a value, when and why; `beside` holds the rest by path."""
 
@@ -25,7 +25,7 @@ class Audit:
     beside: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where a value stands: study, subject, and event, form and item group with their repeat keys, as far as told."""
 
@@ -60,7 +60,7 @@ class Place:
         return (Place(self.keys[:n]) for n in (8, 6, 4, 2) if n <= len(self.keys))
 
 
-@dataclass
+@dataclass(slots=True)
 class Instruction:
     """One value set, changed or removed; without an item, all that stands in a place removed."""
 
@@ -74,7 +74,7 @@ class Instruction:
     beside: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(slots=True)
 class _Change:
     """An instruction within the history of one row: the column that it sets, and where in the document it stands."""
 
