@@ -12,9 +12,9 @@ from enfold.cli.export import FORMATS
 from enfold.cli.main import main as enfold
 from enfold.serve import write
 from enfold.serve.specification import adam
-from enfold.shipped import package_file
+from enfold.testing import conformance
 from enfold.testing.cdisc import compare
-from enfold.testing.cdisc.main import DOMAINS, QUESTIONS, mapping, source
+from enfold.testing.cdisc.main import DOMAINS, ENDPOINT, QUESTIONS, commands, source
 from read_back import read
 
 
@@ -22,19 +22,13 @@ from read_back import read
 def pilot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The pilot landed without the derived reference dates that DM carries."""
     root = tmp_path_factory.mktemp("pilot")
-    (root / "study.toml").write_text(package_file("testing/cdisc/study.toml"))
-    study = root / "study"
-    assert enfold(["init", str(study), str(root / "study.toml")]) == 0
-    for domain in DOMAINS:
-        path = source(domain)
-        if domain == "dm":
-            rows = pq.read_table(path)
-            derived = [c for c in rows.column_names if c.startswith("RF")]
-            path = root / "dm.parquet"
-            pq.write_table(rows.drop_columns(derived), path)
-        assert enfold(["land", str(study), str(path), "--mapping", mapping(domain), "--strict"]) == 0
-    assert enfold(["run", str(study)]) == 0
-    return study
+    sources = {d: source(d) for d in DOMAINS}
+    rows = pq.read_table(sources["dm"])
+    sources["dm"] = root / "dm.parquet"
+    pq.write_table(rows.drop_columns([c for c in rows.column_names if c.startswith("RF")]), sources["dm"])
+    for words in commands(root, sources):
+        assert enfold(words) == 0
+    return root / "study"
 
 
 def published(name: str) -> str:
@@ -137,6 +131,12 @@ def test_how_much_agrees(pilot: Path) -> None:
     assert compare.summary(pilot) == [("ADSL", 43, 10922, 10918), ("ADAE", 32, 38112, 37954), ("ADTTE", 21, 5334, 5332)]
 
 
+def test_the_pilots_own_endpoint_keeps_every_law(pilot: Path) -> None:
+    found = conformance.check(f"local-{ENDPOINT.replace('_', '-')}", pilot)
+    assert len(found) == 8
+    assert [f for f in found if f.wrong] == []
+
+
 def test_adsl_differs_for_two_subjects_only(compared: list[compare.Compared]) -> None:
     where = {
         c.variable: {key[0] for key in c.differs} for c in compared if c.dataset in ("ADSL", "ADTTE") and c.differs
@@ -179,7 +179,7 @@ def test_the_pilot_reads_back_from_every_format(pilot: Path, form: str, tmp_path
     assert enfold(["export", str(pilot), str(tmp_path / "out"), "--adam", "--format", form]) == 0
     study = package.open(str(pilot))
     names = {p.stem for p in (tmp_path / "out").iterdir()} - {"define"}
-    assert names == {"adsl", "adae", "adlb", "adsrc"}
+    assert names == {"adsl", "adae", "adlb", "adtte", "adsrc"}
     for name in names:
         dataset = adam()[name.upper()]
         columns = ", ".join(v.name for v in dataset.variables)

@@ -16,6 +16,7 @@ DOMAINS = dict.fromkeys(
     ("dm", "ex", "ae", "ds", "sv", "vs", "sc", "mh", "qsmm", "qsco", "qsgi", "lbur"), "cdiscpilotsdtm"
 )
 DOMAINS["ae"] = "pharmaversesdtm"
+ENDPOINT = "time_to_dermatologic_event"  # the pilot's own, without Python
 QUESTIONS = {
     "subjects by arm and status": """
         SELECT arm, status, count(*) AS subjects FROM subjects GROUP BY ALL ORDER BY ALL""",
@@ -39,22 +40,35 @@ def mapping(domain: str) -> str:
     return f"sdtm/{domain[:2]}"
 
 
+def commands(root: Path, sources: dict[str, Path]) -> list[list[str]]:
+    """Return the commands that make the study `root/study` and run it; its study file and own endpoint are put there.
+
+    Args:
+        root: a folder.
+        sources: the file to land for each domain, in this order.
+    """
+    (root / "study.toml").write_text(package_file("testing/cdisc/study.toml"), "utf-8")
+    study = root / "study"
+    own = study / "endpoints" / ENDPOINT
+    own.mkdir(parents=True)
+    for name in ("endpoint.toml", "rule.sql", "examples.md"):
+        (own / name).write_text(package_file(f"testing/cdisc/endpoints/{ENDPOINT}/{name}"), "utf-8")
+    words = ["--source", "sdtm", "--author", "demo", "--strict"]
+    lands = [["land", str(study), str(path), "--mapping", mapping(d), *words] for d, path in sources.items()]
+    trust = ["plugin", "trust", str(study), f"local-{ENDPOINT.replace('_', '-')}"]
+    return [["init", str(study), str(root / "study.toml"), "--author", "demo"], trust, *lands, ["run", str(study)]]
+
+
 def main() -> int:
     """Create, land, run, answer three questions and compare with the published datasets, made anew each time."""
     root = Path(sys.argv[1] if len(sys.argv) > 1 else ".demo-cdisc")
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
-    (root / "study.toml").write_text(package_file("testing/cdisc/study.toml"), "utf-8")
     study = str(root / "study")
-    commands = [["init", study, str(root / "study.toml"), "--author", "demo"]]
-    commands += [
-        ["land", study, str(source(d)), "--mapping", mapping(d), "--source", "sdtm", "--author", "demo", "--strict"]
-        for d in DOMAINS
-    ]
-    commands += [["run", study], *(["sql", study, q] for q in QUESTIONS.values())]
-    titles = [None] * (len(commands) - len(QUESTIONS)) + list(QUESTIONS)
-    for title, words in zip(titles, commands, strict=True):
-        print(f"-- {title}" if title else f"$ enfold {words[0]} {study}", flush=True)
+    steps = [(f"$ enfold {words[0]} {study}", words) for words in commands(root, {d: source(d) for d in DOMAINS})]
+    steps += [(f"-- {title}", ["sql", study, query]) for title, query in QUESTIONS.items()]
+    for title, words in steps:
+        print(title, flush=True)
         code = enfold(words)
         if code:
             return code

@@ -1,10 +1,9 @@
--- ADTTE of the CDISC pilot: time to the first treatment-emergent dermatologic event, else to the end of participation.
+-- ADTTE of the CDISC pilot from the view `adtte`, in the pilot's words: the pilot counts the day of origin as day 1.
 SELECT s.STUDYID, s.SITEID, s.USUBJID, s.AGE, s.AGEGR1, s.AGEGR1N, s.SEX, s.TRTSDT, s.TRTEDT, s.TRTDURD AS TRTDUR,
-       s.TRT01P AS TRTP, 'Time to First Dermatologic Event' AS PARAM, 'TTDE' AS PARAMCD,
-       coalesce(e.ASTDT, s.RFENDT) - s.TRTSDT + 1 AS AVAL, s.TRTSDT AS STARTDT, coalesce(e.ASTDT, s.RFENDT) AS ADT,
-       CASE WHEN e.ASTDT IS NULL THEN 1 ELSE 0 END AS CNSR,
-       CASE WHEN e.ASTDT IS NULL THEN 'Study Completion Date' ELSE 'Dematologic Event Occured' END AS EVNTDESC, -- as printed
-       CASE WHEN e.ASTDT IS NULL THEN 'ADSL' ELSE 'ADAE' END AS SRCDOM,
-       CASE WHEN e.ASTDT IS NULL THEN 'RFENDT' ELSE 'ASTDT' END AS SRCVAR, s.SAFFL
-FROM pilot_adsl s
-LEFT JOIN (FROM pilot_adae WHERE AOCC01FL = 'Y') e USING (USUBJID)
+       t.TRTP, 'Time to First Dermatologic Event' AS PARAM, 'TTDE' AS PARAMCD, t.AVAL + 1 AS AVAL, t.STARTDT, t.ADT, t.CNSR,
+       CASE t.CNSR WHEN 0 THEN 'Dematologic Event Occured' ELSE 'Study Completion Date' END AS EVNTDESC, -- as printed
+       CASE t.CNSR WHEN 0 THEN 'ADAE' ELSE 'ADSL' END AS SRCDOM, CASE t.CNSR WHEN 0 THEN 'ASTDT' ELSE 'RFENDT' END AS SRCVAR,
+       s.SAFFL
+FROM adtte t
+JOIN pilot_adsl s USING (USUBJID)
+WHERE t.PARCAT1 = 'time_to_dermatologic_event'
