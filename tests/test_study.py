@@ -36,6 +36,7 @@ def test_ec_79_windows_are_half_open_midpoints() -> None:
         (('title = "test"', 'title = "test"\ndata_cutoff = "2026"'), "`data_cutoff` must be a date"),
         (("[study]", "[report]\nrounding = 'up'\n[study]"), "`rounding` must be one of half_up, half_even"),
         (("[study]", "[report]\nlevel = 95\n[study]"), "`level` must be a number from 0.5"),
+        (("[study]", "[report]\nlandmarks = [0]\n[study]"), "`landmarks` must be a list of whole months"),
         (("[study]", "[report]\npercent_places = true\n[study]"), "`percent_places` must be a whole number"),
         (("[study]", "[analysis_sets]\npk = ['sri4']\n[study]"), "`pk` must be a list of aliases"),
         (("[study]", "[analysis_sets]\ninfused = []\n[study]"), "`infused` is not known"),

@@ -47,11 +47,14 @@ def enlarge(small: Path, large: Path, copies: int) -> None:
 
 def one(file: str, key: str | None) -> None:
     """Make one report and say what it cost; runs in a process of its own."""
+    from enfold.report.abstract import figures_of
     from enfold.report.question import source
     from enfold.report.tables import sheets
 
     con = connect(Path(file))
     made = sheets(con, source(con).study, only=key)
+    if key is None:
+        figures_of(con)
     counts = {
         f"{s.key}|{line.label}|{c}": [int(v.value) for v in cell.values if v.method == "count" and v.value]
         for s in made for line in s.lines for c, cell in enumerate(line.cells)

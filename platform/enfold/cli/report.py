@@ -43,7 +43,8 @@ def execute(args: argparse.Namespace) -> int:
     from enfold.report.report import as_json, printed, report
 
     beside = published.read(args.published) if args.published else None
-    found = report(args.study, args.table, beside)
+    json = args.json or args.format == "json" or args.output is not None
+    found = report(args.study, args.table, beside, figures=json)
     if args.output:
         return _write(args, found)
     show(args, as_json(found), printed(found, args.format))

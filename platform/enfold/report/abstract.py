@@ -81,16 +81,17 @@ def _levels(con: duckdb.DuckDBPyConnection, column: str) -> dict[str, int]:
 def _responders(con: duckdb.DuckDBPyConnection, alias: str, n: int) -> dict[str, Any]:
     """Responder: met at any planned visit; the last-visit reading stands beside it."""
     rows = con.execute(
-        "SELECT r.any_visit, r.last_visit, s.dose_level, s.conditioning"
-        " FROM responses r JOIN subjects s USING (study_id, subject_id) WHERE r.alias = ?",
+        "SELECT coalesce(s.dose_level, 'None'), coalesce(s.conditioning, 'None'), count(*),"
+        " count(*) FILTER (r.any_visit), count(*) FILTER (r.last_visit = 'met')"
+        " FROM responses r JOIN subjects s USING (study_id, subject_id) WHERE r.alias = ? GROUP BY ALL",
         [alias],
     ).fetchall()
     return {
-        **share(sum(1 for r in rows if r[0]), n),
-        "last_visit": share(sum(1 for r in rows if r[1] == "met"), n),
+        **share(sum(r[3] for r in rows), n),
+        "last_visit": share(sum(r[4] for r in rows), n),
         "by_visit": _by_visit(con, alias),
-        "by_dose_level": _split(rows, 2),
-        "by_conditioning": _split(rows, 3),
+        "by_dose_level": _split(rows, 0),
+        "by_conditioning": _split(rows, 1),
     }
 
 
@@ -110,27 +111,24 @@ def _by_visit(con: duckdb.DuckDBPyConnection, alias: str) -> dict[str, dict[str,
 
 
 def _split(rows: list[tuple[Any, ...]], place: int) -> dict[str, dict[str, Any]]:
-    levels = sorted({str(r[place]) for r in rows})
     return {
-        level: share(
-            sum(1 for r in rows if str(r[place]) == level and r[0]),
-            sum(1 for r in rows if str(r[place]) == level),
-        )
-        for level in levels
+        level: share(sum(r[3] for r in rows if r[place] == level), sum(r[2] for r in rows if r[place] == level))
+        for level in sorted({r[place] for r in rows})
     }
 
 
 def _grades(con: duckdb.DuckDBPyConnection, alias: str, n: int) -> dict[str, Any]:
     rows = con.execute(
-        "SELECT subject_id, max(grade), bool_or(status = 'not_evaluable') FROM verdicts"
-        " WHERE alias = ? AND criterion = 'overall' GROUP BY subject_id",
+        "SELECT grade, count(*), count(*) FILTER (open) FROM ("
+        " SELECT max(grade) AS grade, bool_or(status = 'not_evaluable') AS open FROM verdicts"
+        " WHERE alias = ? AND criterion = 'overall' GROUP BY subject_id) GROUP BY grade",
         [alias],
     ).fetchall()
-    by_grade = {str(g): sum(1 for r in rows if r[1] == g) for g in range(1, 6)}
+    by_grade = {str(g): sum(r[1] for r in rows if r[0] == g) for g in range(1, 6)}
     return {
         "any": share(sum(by_grade.values()), n),
         "by_maximum_grade": by_grade,
-        "not_evaluable": sum(1 for r in rows if r[1] is None and r[2]),
+        "not_evaluable": sum(r[2] for r in rows if r[0] is None),
     }
 
 

@@ -20,8 +20,12 @@ from enfold.serve.study import connect, kept_results
 FORMATS = {"text": layout.as_text, "markdown": layout.as_markdown, "csv": layout.as_csv}
 
 
-def report(folder: Path, key: str | None = None, published: Published | None = None) -> dict[str, Any]:
+def report(
+    folder: Path, key: str | None = None, published: Published | None = None, *, figures: bool = False
+) -> dict[str, Any]:
     """Return the report of the run in force: `run`, `figures` (numbers of the abstract), `tables`, `results`.
+
+    Figures are those that JSON holds beside the tables; without `figures`, or of one table alone, there are none.
 
     The results of a whole report are kept beside the serving file, for `enfold sql`; of a study folder that may not be
     written to they are not.
@@ -30,7 +34,7 @@ def report(folder: Path, key: str | None = None, published: Published | None = N
         UsageError: nothing has been run yet, or there is no table of that key.
     """
     file = current(folder)
-    found = _of(file, published, key)
+    found = _of(file, published, key, figures=figures and key is None)
     if key is not None and not found["tables"]:
         keys = [t.key for t in _of(file, None)["tables"]]
         raise UsageError(f"there is no table `{key}`", remedy=f"Tables of this run: {', '.join(keys)}")
@@ -45,13 +49,13 @@ def moved(folder: Path, before: Path) -> list[dict[str, Any]]:
     return compare(was, now)
 
 
-def _of(file: Path, published: Published | None, key: str | None = None) -> dict[str, Any]:
+def _of(file: Path, published: Published | None, key: str | None = None, *, figures: bool = False) -> dict[str, Any]:
     con = connect(file)
     ((run,),) = con.execute("SELECT run FROM served").fetchall()
     made = sheets(con, source(con).study, published, key)
     return {
         "run": run,
-        "figures": figures_of(con) if key is None else None,
+        "figures": figures_of(con) if figures else None,
         "tables": [s.table() for s in made],
         "results": results(run, made),
     }

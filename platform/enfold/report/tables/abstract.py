@@ -30,6 +30,7 @@ times AS (
 counted AS (
     SELECT 1 AS ordinal, 'infused' AS figure, '' AS name, '' AS level, count(*) AS n FROM people
     UNION ALL SELECT 2, 'prior_therapies', '', '4 or more', count(*) FILTER (therapies >= 4) FROM failed
+    HAVING (SELECT count(*) FROM exposures WHERE role = 'prior_therapy') > 0
     UNION ALL SELECT 3, 'conditioning', '', coalesce(conditioning, 'unknown'), count(*) FROM people GROUP BY ALL
     UNION ALL SELECT 4, 'dose_level', '', coalesce(dose_level, 'unknown'), count(*) FROM people GROUP BY ALL
     UNION ALL SELECT 5, 'response', r.alias, 'any', count(*) FILTER (any_visit)
@@ -91,13 +92,13 @@ def _same(computed: str | None, published: str, cells: Cells) -> bool:
 def _sentences(source: Source, found: Figures, made: list[Sheet]) -> list[Sentence]:
     study, out = source.study, []
     everybody = found["infused", "", ""]["n"]
-    prior = found["prior_therapies", "", "4 or more"]["n"]
-    said, values = _share(source.cells, prior, everybody, "prior_therapies")
-    out.append((
-        "treated", "figure IN ('infused', 'prior_therapies')",
-        f"{everybody} subjects were infused; {said} had 4 or more prior therapies with inadequate response.",
-        (Value("infused", str(everybody)), *values),
-    ))  # fmt: skip
+    said = f"{everybody} subjects were infused"
+    values: tuple[Value, ...] = (Value("infused", str(everybody)),)
+    if ("prior_therapies", "", "4 or more") in found:  # nothing recorded says nothing
+        prior = found["prior_therapies", "", "4 or more"]["n"]
+        failed, numbers = _share(source.cells, prior, everybody, "prior_therapies")
+        said, values = f"{said}; {failed} had 4 or more prior therapies with inadequate response", (*values, *numbers)
+    out.append(("treated", "figure IN ('infused', 'prior_therapies')", f"{said}.", values))
     for factor, levels, start in (
         ("conditioning", study.conditioning, "Lymphodepletion"), ("dose_level", study.dose_levels, "Dose level")
     ):  # fmt: skip

@@ -21,6 +21,7 @@ answers AS (
     UNION ALL SELECT arm, 3, 'Prior therapies with inadequate response',
               CASE WHEN failed >= 4 THEN '4 or more' ELSE coalesce(failed, 0)::VARCHAR END
     FROM arms LEFT JOIN prior USING (subject_id)
+    WHERE EXISTS (FROM exposures WHERE role = 'prior_therapy')
 ),
 totals AS (SELECT coalesce(arm, 'all') AS arm, count(*) AS subjects FROM arms GROUP BY GROUPING SETS ((arm), ())),
 counted AS (
