@@ -54,7 +54,9 @@ FROM lists ORDER BY factor DESC, alias, criterion DESC, ordinal NULLS LAST, leve
 
 def expansion(source: Source) -> list[Sheet]:
     """Return peak and area of the expansion of the cells, by dose level and lymphodepletion."""
-    sql = _expansion_sql(source)
+    found = [e for a in source.aliases("expansion") for e in source.estimands(a, "median")]
+    name = found[0].population if found else "infused"
+    sql = _expansion_sql(source, name)
     if sql is None or not source.wants("expansion"):
         return []
     lines = [
@@ -66,7 +68,9 @@ def expansion(source: Source) -> list[Sheet]:
     ]  # fmt: skip
     header = ("", "Known", "Median", "Q1 to Q3", "Range")
     notes = ["In the unit of the samples; after the first infusion.", source.cells.quantile_note()]
-    return [source.sheet("expansion", "Expansion of the cells", sql, header, lines, notes)]
+    chosen = found[0] if found else None
+    title = "Expansion of the cells"
+    return [source.sheet("expansion", title, sql, header, lines, notes, population=name, estimand=chosen)]
 
 
 def response_associations(source: Source) -> list[Sheet]:
@@ -108,7 +112,7 @@ def response_associations(source: Source) -> list[Sheet]:
 
 def expansion_associations(source: Source) -> list[Sheet]:
     """Return expansion by dose level and by lymphodepletion, with a rank test and an estimate."""
-    sql = _expansion_sql(source)
+    sql = _expansion_sql(source, "infused")
     if sql is None or not source.wants("association-expansion"):
         return []
     lines = []
@@ -142,12 +146,12 @@ EXPLORATORY = (
 )
 
 
-def _expansion_sql(source: Source) -> str | None:
+def _expansion_sql(source: Source, name: str) -> str | None:
     aliases = source.aliases("expansion")
     if not aliases:
         return None
     listed = ", ".join(text(a) for a in aliases)
-    return EXPANSION.format(population=population("infused"), aliases=listed, quartile=source.cells.quartile)
+    return EXPANSION.format(population=population(name), aliases=listed, quartile=source.cells.quartile)
 
 
 def _measure(row: dict[str, Any]) -> str:
