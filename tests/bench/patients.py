@@ -13,6 +13,18 @@ from enfold.contract import Measure, Patient, Verdict, all_met, status
 SCALES = {"PGA_0_3": (1, 0), "PGA_0_10": (3, 1), "PGA_0_100": (3, 2)}  # times, and decimal places
 
 
+# rows that a rule has no use for need not become Python objects
+RULES = {
+    "remission": {
+        "findings": "instrument = 'ORGAN_ACTIVITY' AND chosen AND known AND value_code = 'present'",
+        "visits": "scheduled AND target_day > 0",
+    },
+    "assessed": {"findings": "instrument = 'PGA' AND known", "occasions": "instrument = 'PGA'"},
+    "timing": {"occasions": "collected_visit_id IS NOT NULL AND visit_id IS DISTINCT FROM collected_visit_id",
+               "visits": "scheduled"},
+}  # fmt: skip
+
+
 def _one(rows: tuple[Any, ...], measure: str) -> dict[str, Any]:
     """Return the rows of one measure by visit."""
     return {r.visit_id: r for r in rows if r.measure == measure and r.visit_id is not None}
@@ -21,6 +33,7 @@ def _one(rows: tuple[Any, ...], measure: str) -> dict[str, Any]:
 def remission(patient: Patient, at: Any) -> Iterator[Verdict]:
     """Judge remission at each planned visit after infusion."""
     sledai = _one(patient.sledai_2k, "clinical")
+    beyond = {f.visit_id for f in patient.findings if f.attribution != "not_disease"}
     pga = {r.visit_id: r for r in patient.pga}
     units, days = _one(patient.prednisone, "units"), _one(patient.prednisone, "days")
     weight = {r.visit_id: r for r in patient.weight}
@@ -41,7 +54,8 @@ def remission(patient: Patient, at: Any) -> Iterator[Verdict]:
         if visit.status == "not_due":
             parts = dict.fromkeys(parts, ("not_applicable", ()))
         for criterion, (answer, ids) in parts.items():
-            yield Verdict(answer, criterion, period=1, visit_id=key, event_ids=ids)
+            flags = ["non_sledai_activity"] if criterion == "clinical_sledai" and key in beyond else ()
+            yield Verdict(answer, criterion, period=1, visit_id=key, event_ids=ids, flags=flags)
         every = sorted({i for _, ids in parts.values() for i in ids})
         yield Verdict(all_met(a for a, _ in parts.values()), period=1, visit_id=key, event_ids=every)
 

@@ -67,7 +67,7 @@ def styles(where: Path, wanted: int) -> None:
         subjects = set(held["subjects"].column("subject_id").to_pylist())
         for name, twin in TWINS.items():
             task = tasks[name]
-            other = dataclasses.replace(task.declaration, rule=PatientRule(twin))
+            other = dataclasses.replace(task.declaration, rule=PatientRule(twin, patients.RULES[twin.__name__]))
             theirs = Task(name, dataclasses.replace(task.offered, declaration=other), task.parameters)
             answers = []
             for place, one in enumerate((task, theirs)):
@@ -141,7 +141,7 @@ def study_of_twelve(folder: Path) -> None:
 
     text = (folder / "study.toml").read_text("utf-8")
     head, *parts = text.split("[[")
-    kept = [p for p in parts if not p.startswith("endpoints")]
+    kept = [p.split("\n[")[0] + "\n" for p in parts if p.startswith(("visits", "dose_levels", "conditioning"))]
     asked = [f'endpoints]]\nendpoint = "{d.id}"\n' for d in bench_twelve.enfold_declarations()]
     assert len(asked) == 12, len(asked)
     head = head.replace("plugins = [", f'plugins = ["{TWELVE}", ', 1)

@@ -12,12 +12,13 @@ from functools import cache
 from importlib.metadata import EntryPoint
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 
 from enfold import schema, study
 from enfold.contract import Declaration
 from enfold.evaluate import describe, guards, wire
-from enfold.evaluate.evidence import ShardEvidence
+from enfold.evaluate.evidence import ShardEvidence, prepared
 from enfold.evaluate.faults import said
 from enfold.evaluate.folder import declaration as from_folder
 from enfold.evaluate.load import load
@@ -31,6 +32,7 @@ class Guest:
         self.declared: dict[str, Declaration] = {}
         self.libraries = guards.Libraries()
         self.tables: dict[str, tuple[str, dict[str, pa.Table]]] = {}  # by role: token and tables
+        self.database: tuple[str, duckdb.DuckDBPyConnection] | None = None  # of the newest shard
         self.verbose = False
 
     def load(self, ask: dict[str, Any]) -> dict[str, Any]:
@@ -74,7 +76,8 @@ class Guest:
         try:
             cutoff = dt.date.fromisoformat(ask["cutoff"]) if ask["cutoff"] else None
             with schema.using(schema.Added(tuple((n, t) for n, t in ask["added"]))):
-                seen = ShardEvidence(d, self.tables["state"][1], results, _study(ask["study"]), cutoff)
+                token, state = self.tables["state"]
+                seen = ShardEvidence(d, state, results, _study(ask["study"]), cutoff, self._database(token))
                 raw = d.rule(seen, describe.with_values(d.parameters, ask["parameters"]))
         except Exception as error:
             harm = self._harm()
@@ -88,6 +91,12 @@ class Guest:
             said_it = f"returned {type(raw).__name__}, not a pyarrow.Table"
             return {"stage": "return", "message": said_it, "tainted": False}, b""
         return {"stage": "", "message": "", "tainted": False}, wire.packed(raw)
+
+    def _database(self, token: str) -> duckdb.DuckDBPyConnection:
+        """Return the database that the rules of this plugin share on one shard; opening one costs more than most rules."""
+        if self.database is None or self.database[0] != token:
+            self.database = (token, prepared())
+        return self.database[1]
 
     def _harm(self) -> str | None:
         tried = guards.tried()
