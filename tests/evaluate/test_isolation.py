@@ -94,3 +94,23 @@ def test_parameters_are_exact_scalars(wrong: object) -> None:
     made = make_dataclass("P", [("x", object, wrong)], bases=(Parameters,), frozen=True)
     with pytest.raises(TypeError, match="`x`"):
         endpoint("wrong", GOOD, parameters=made())
+
+
+def test_a_rule_cannot_leave_anything_in_the_database_for_the_next() -> None:
+    """Rules of a shard share a database: what one of them redefined would answer for all."""
+
+    def redefines(seen: Evidence, at: Parameters) -> pa.Table:
+        return seen.sql("CREATE OR REPLACE MACRO verdict(condition) AS 'met'")
+
+    def tries_first(seen: Evidence, at: Parameters) -> pa.Table:
+        with pytest.raises(ValueError, match="no_such_table"):
+            seen.sql("SELECT * FROM no_such_table")
+        return seen.sql(GOOD)
+
+    rows, failures = run(
+        endpoint("a_redefines", redefines),
+        endpoint("b_uses", GOOD.replace("'met'", "verdict(CAST(NULL AS BOOLEAN))")),
+        endpoint("c_tries", tries_first),
+    )
+    assert failures == {"a_redefines": "compute"}
+    assert rows == {"b_uses": 3, "c_tries": 3}

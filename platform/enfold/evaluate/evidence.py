@@ -54,6 +54,7 @@ class ShardEvidence:
         self._tables |= _protocol(study)
         for name, rows in self._tables.items():
             self._con.register(name, rows)
+        self._con.execute(_ONLY_READ)
 
     def sql(self, query: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Run one query with the parameters that it names."""
@@ -66,6 +67,8 @@ class ShardEvidence:
             msg = str(error).split("\n", maxsplit=1)[0]
             if isinstance(error, duckdb.ConversionException | duckdb.OutOfRangeException):
                 msg = f"{type(error).__name__}: a value does not fit"  # the rest would quote it
+            self._con.rollback()  # a rule may go on after an error that it expects
+            self._con.execute(_ONLY_READ)
             raise RuleError(msg) from None
 
     def table(self, name: str) -> pa.Table:
@@ -82,6 +85,10 @@ class ShardEvidence:
     def declared(self) -> list[str]:
         """Return what was declared, sorted."""
         return self._declared
+
+
+# what one rule makes or redefines in the database would be there for the next
+_ONLY_READ = "BEGIN TRANSACTION READ ONLY"
 
 
 def prepared() -> duckdb.DuckDBPyConnection:

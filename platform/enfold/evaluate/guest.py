@@ -93,7 +93,7 @@ class Guest:
         return {"stage": "", "message": "", "tainted": False}, wire.packed(raw)
 
     def _database(self, token: str) -> duckdb.DuckDBPyConnection:
-        """Return the database that the rules of this plugin share on one shard; opening one costs more than most rules."""
+        """Return the database that the rules share on a shard; opening one costs more than most rules."""
         if self.database is None or self.database[0] != token:
             self.database = (token, prepared())
         return self.database[1]
