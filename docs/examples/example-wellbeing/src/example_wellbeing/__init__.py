@@ -1,0 +1,1 @@
+"""Endpoints without Python: the folders beside this file."""

@@ -1,0 +1,5 @@
+from enfold.testing.laws import PluginLaws
+
+
+class TestPlugin(PluginLaws):
+    plugin = "example_wellbeing"
