@@ -18,7 +18,7 @@ NUMBERS = {"integer", "float", "double", "decimal"}
 TEXTS = {"string", "date", "datetime", "time", "URI"}
 PLAIN = 40  # decimal exponents up to this are written out; beyond it the record is refused as no plain number
 EXPONENT = re.compile(r"(-?)(\d+)(?:\.(\d+))?[eE]([+-]?\d{1,4})")
-AGAIN = "Export the file again as Dataset-JSON 1.1 or as NDJSON, in UTF-8."
+AGAIN = "Export the file again as Dataset-JSON 1.1 or as NDJSON, in UTF-8; FHIR lands through fhir/r4 or fhir/r5."
 
 
 class Number(str):

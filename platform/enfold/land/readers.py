@@ -19,6 +19,7 @@ from enfold.ledger.storage import sha256
 
 ROW = limits.ROW
 FORMATS = (".csv", ".csv.gz", ".parquet", ".xpt", ".json", ".ndjson", ".jsonl", ".arrow", ".arrows", ".feather")
+DECLARED = "ODM-XML, FHIR, MEDS or REDCap through a mapping that says so: docs/how-to/land-exports.md"
 PARSERS = {
     ".parquet": from_parquet.read,
     ".xpt": from_xpt.read,
@@ -49,7 +50,7 @@ def read(path: Path) -> Source:
     form = next((f for f in FORMATS if name.lower().endswith(f)), None)
     if form is None:
         msg = f"{name}: `{path.suffix}` is not a format that enfold lands"
-        raise UsageError(msg, remedy=f"Land {', '.join(FORMATS)}. Nothing of the file was read.")
+        raise UsageError(msg, remedy=f"Land {', '.join(FORMATS)}; or {DECLARED}. Nothing of the file was read.")
     data = octets(path, name)
     try:
         parse = PARSERS.get(form)
@@ -120,7 +121,7 @@ def octets(path: Path, name: str) -> bytes:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
             msg = f"{name}: not a regular file"
-            raise UsageError(msg, remedy="Copy its content to a file, and land that.")
+            raise UsageError(msg, remedy=f"Copy its content to a file, and land that; or {DECLARED}.")
         if found.st_size > limits.MAX_BYTES:
             raise limits.over(name, f"{found.st_size:,} octets", limits.MAX_BYTES)
         with path.open("rb") as file:
