@@ -25,11 +25,12 @@ CONFIG: dict[str, Any] = {
     "view": {"stroke": PALE},
     "axis": {
         "labelFontSize": 11, "titleFontSize": 12, "titleFontWeight": "normal", "labelColor": INK, "titleColor": INK,
-        "gridColor": "#E6E6E6", "domainColor": GREY, "tickColor": GREY, "labelLimit": 200, "titlePadding": 8,
+        "gridColor": "#E6E6E6", "domainColor": GREY, "tickColor": GREY, "titlePadding": 8,
+        "labelLimit": 0,  # none: to look for a limit, each label would be measured once more
     },
     "legend": {
         "orient": "bottom", "labelFontSize": 11, "titleFontSize": 12, "titleFontWeight": "normal", "labelColor": INK,
-        "titleColor": INK, "labelLimit": 260, "symbolSize": 90, "columnPadding": 18,
+        "titleColor": INK, "labelLimit": 0, "symbolSize": 90, "columnPadding": 18,
     },
     "header": {"labelFontSize": 12, "labelColor": INK, "titleColor": INK, "titleFontSize": 12, "labelPadding": 4,
                "titleFontWeight": "normal"},

@@ -31,7 +31,10 @@ def from_spec(spec: dict[str, Any], *, title: str, description: str) -> str:
 
 
 def png(svg: str, scale: int = 2) -> bytes:
-    """Return an SVG as PNG, `scale` pixels a point."""
+    """Return an SVG as PNG, `scale` pixels a point.
+
+    Letters are drawn with the machine's own Liberation Sans where it has one, else with vl-convert's: they may differ.
+    """
     made: bytes = _converter().svg_to_png(svg, scale=scale)
     return made
 
