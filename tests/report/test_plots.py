@@ -181,6 +181,9 @@ def test_samples_below_quantification_are_drawn_as_open_triangles(demo: Path, pi
     assert points == all_of - below + 3  # the legend of three dose levels
 
 
+ALIKE = {k for k in KEYS if k.endswith("_course") or ("components" in k and k != "components-sri4")}  # of one maker
+
+
 @pytest.mark.parametrize("cohort", COHORTS)
 def test_every_cohort_has_a_defined_picture(demo: Path, cohort: str) -> None:
     con, study = changed(demo, *COHORTS[cohort]), study_of(demo)
