@@ -149,6 +149,7 @@ def test_what_a_transport_file_cannot_hold_is_named_and_nothing_written(
         ({"SEX": "Q"}, "ADAE.SEX: 1 values are no term of SEX; first in row 1"),
         ({"CNSR": 2}, "ADAE.CNSR: 1 values are no term of CNSR; first in row 1"),
         ({"CHG": Decimal("0.125")}, "ADAE.CHG: 1 values have more than 2 decimals; first in row 1"),
+        ({"CHG": Decimal("9" * 29 + ".999")}, "ADAE.CHG: 1 values have more than 2 decimals; first in row 1"),
     ],
 )
 def test_what_the_specification_does_not_allow_is_named_in_every_format(

@@ -95,7 +95,8 @@ class _Parts:
         refs = []
         for order, variable in enumerate(file.variables, 1):
             oid = f"IT.{file.name}.{variable.name}"
-            ref = {"ItemOID": oid, "OrderNumber": order, "Mandatory": "Yes" if variable.name in file.key else "No"}
+            whole = variable.name in file.key and not file.rows.column(variable.name).null_count
+            ref = {"ItemOID": oid, "OrderNumber": order, "Mandatory": "Yes" if whole else "No"}
             if variable.name in file.key:
                 ref["KeySequence"] = file.key.index(variable.name) + 1
             if variable.origin == "derivation":

@@ -59,7 +59,8 @@ def _of_specification(variable: Variable, column: pa.ChunkedArray) -> Found:
     if variable.length:
         yield f"are longer than {variable.length} characters", pc.greater(pc.utf8_length(column), variable.length)
     if variable.digits is not None:
-        yield f"have more than {variable.digits} decimals", pc.not_equal(column, pc.round(column, variable.digits))
+        kept = pc.round(column, variable.digits, round_mode="towards_zero")  # rounding up may need another digit
+        yield f"have more than {variable.digits} decimals", pc.not_equal(column, kept)
     if variable.codes and not codelists()[variable.codes].open:
         terms = pa.array(list(codelists()[variable.codes].terms))
         known = pc.is_in(column.cast(pa.string()), value_set=terms)

@@ -23,7 +23,7 @@ SELECT v.study_id AS STUDYID, v.subject_id AS USUBJID, v.place AS ASEQ, s.TRT01P
        v.value_number AS AVAL, v.lower AS LOWER, v.upper AS UPPER,
        CASE WHEN v.at_baseline THEN 'Y' END AS ABLFL, v.base AS BASE,
        CASE WHEN v.date > v.base_date THEN v.value_number - v.base END AS CHG,
-       coalesce(n.SRCDOM, 'ADSRC') AS SRCDOM, CASE WHEN n.SRCDOM IS NULL THEN 'EVENTID' ELSE 'VALUE_NUMBER' END AS SRCVAR,
+       coalesce(n.SRCDOM, 'ADSRC') AS SRCDOM, CASE WHEN n.SRCDOM IS NULL THEN 'EVENTID' END AS SRCVAR,
        coalesce(n.SRCSEQ, v.place) AS SRCSEQ, v.event_ids
 FROM numbered v
 JOIN adsl s ON s.STUDYID = v.study_id AND s.USUBJID = v.subject_id

@@ -18,7 +18,7 @@ SELECT v.study_id AS STUDYID, v.subject_id AS USUBJID, v.place AS ASEQ, s.TRT01P
        CASE WHEN v.criterion = 'overall' AND v.scheduled AND a.imputation IS NOT NULL THEN
             CASE v.status WHEN 'not_evaluable' THEN 'NOT MET' ELSE upper(replace(v.status, '_', ' ')) END END AS AVALCI,
        a.imputation AS IMPUTE, v.grade AS GRADE, rtrim(left(v.reason, 200)) AS REASON,
-       coalesce(n.SRCDOM, 'ADSRC') AS SRCDOM, CASE WHEN n.SRCDOM IS NULL THEN 'EVENTID' ELSE 'EVENT_ID' END AS SRCVAR,
+       coalesce(n.SRCDOM, 'ADSRC') AS SRCDOM, CASE WHEN n.SRCDOM IS NULL THEN 'EVENTID' END AS SRCVAR,
        coalesce(n.SRCSEQ, v.place) AS SRCSEQ, v.event_ids
 FROM judged v
 JOIN adsl s ON s.STUDYID = v.study_id AND s.USUBJID = v.subject_id
