@@ -1,5 +1,6 @@
 """Fold the events of a shard, at a cut, into state tables."""
 
+import contextlib
 import datetime as dt
 from collections.abc import Mapping
 
@@ -33,6 +34,7 @@ def fold(
     study: StudyFile,
     cut: Cut,
     queries: pa.Table | None = None,
+    memory: str | None = None,
 ) -> dict[str, pa.Table]:
     """Return every state table for the subjects in `events`.
 
@@ -42,6 +44,8 @@ def fold(
         study: the study file in force at the cut.
         cut: supplies the bound in clinical time and, if set, the date at which windows close.
         queries: `code`, `reason`, `event_id` of doubts that the suites raised at landing.
+        memory: what DuckDB may hold, as it writes sizes; the rest is spilled. Where something cannot be, it is
+            folded once more without a limit.
 
     Pure: the same events in any order give the same rows. Rows come sorted by key.
     """
@@ -49,7 +53,23 @@ def fold(
     if unknown:
         msg = f"events of type {', '.join(unknown)} are to be folded, which no schema in force defines"
         raise IntegrityError(msg, remedy="Fold them under the definitions of their ledger.")
+    if memory is None:
+        return _folded(engine.connect(), events, study, cut, queries)
     con = engine.connect()
+    con.execute(f"SET memory_limit = '{memory}'")
+    with contextlib.suppress(duckdb.OutOfMemoryException):
+        return _folded(con, events, study, cut, queries)
+    con.close()
+    return _folded(engine.connect(), events, study, cut, queries)
+
+
+def _folded(
+    con: duckdb.DuckDBPyConnection,
+    events: Mapping[str, pa.Table],
+    study: StudyFile,
+    cut: Cut,
+    queries: pa.Table | None,
+) -> dict[str, pa.Table]:
     _tables(con, events, study, cut, queries)
     con.execute(package_file("fold/sql/00_time.sql"))
     tables = schema.state()

@@ -22,13 +22,16 @@ from enfold.evaluate.discover import Failure, discover_for
 from enfold.evaluate.graph import Task, plan
 from enfold.fold.cut import Cut
 from enfold.fold.fold import fold, no_queries
-from enfold.ledger import storage
+from enfold.ledger import engine, storage
 from enfold.ledger.ledger import Ledger, added_in
 from enfold.ledger.reading import Slots
 from enfold.run import poison
 from enfold.run.digest import slot_digests
-from enfold.run.plan import Shard
+from enfold.run.plan import ROWS_PER_SHARD, Shard
+from enfold.run.room import Room
 
+MEMORY = "256MB"  # of a fold's database; what needs more is spilled to disk
+_ROOM = Room(engine.cores() * ROWS_PER_SHARD)
 WATCHED = "watched"  # folder of what was observed while working: seconds, rows, memory; no part of the results
 
 
@@ -94,24 +97,25 @@ def _work(job: Job, shard: Shard, clock: Clock, events: dict[str, pa.Table]) -> 
         tasks, lost = _as_expected(job, tasks)
     with clock.at("read"):
         events |= read_events(ledger, job.cut, [(shard.slot_from, shard.slot_until)])
-    with clock.at("fold"):
-        state = fold(events, parsed, job.cut, _doubts(job))
     read = sum(t.num_rows for t in events.values())
-    events.clear()  # the state has all that the rest needs
-    with clock.at("evaluate"):
-        until = job.cut.occurred_until
-        out = evaluate(tasks, state, parsed, until.date() if until else None)
-    tables = {**state, **_gathered(out.derived, "derived"), **_gathered(out.verdicts, "verdicts")}
-    schemas = {**schema.state(), **schema.results()}
-    with clock.at("digest"):
-        slots = {n: slot_digests(schemas[n], t) for n, t in sorted(tables.items())}
-    files = {}
-    with clock.at("write"):
-        for name, rows in tables.items():
-            sink = io.BytesIO()
-            pq.write_table(rows, sink, compression="zstd", write_page_checksum=True)
-            storage.replace(target / name / f"{shard.name}.parquet", sink.getvalue())
-            files[name] = storage.sha256(sink.getvalue())
+    with _ROOM.of(read):
+        with clock.at("fold"):
+            state = fold(events, parsed, job.cut, _doubts(job), MEMORY)
+        events.clear()  # the state has all that the rest needs
+        with clock.at("evaluate"):
+            until = job.cut.occurred_until
+            out = evaluate(tasks, state, parsed, until.date() if until else None)
+        tables = {**state, **_gathered(out.derived, "derived"), **_gathered(out.verdicts, "verdicts")}
+        schemas = {**schema.state(), **schema.results()}
+        with clock.at("digest"):
+            slots = {n: slot_digests(schemas[n], t) for n, t in sorted(tables.items())}
+        files = {}
+        with clock.at("write"):
+            for name, rows in tables.items():
+                sink = io.BytesIO()
+                pq.write_table(rows, sink, compression="zstd", write_page_checksum=True)
+                storage.replace(target / name / f"{shard.name}.parquet", sink.getvalue())
+                files[name] = storage.sha256(sink.getvalue())
     observed = {"seconds": clock.seconds, "rows": read, "peak_memory": peak_memory()}
     storage.replace(target / WATCHED / f"{shard.name}.json", json.dumps(observed).encode())
     summary = {
