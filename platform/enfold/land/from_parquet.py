@@ -1,5 +1,6 @@
 """Parquet: what the file says of itself is checked first, and text stays folded until it was measured."""
 
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 
 from enfold.errors import UsageError
 from enfold.land import limits
+from enfold.land.parquet_pages import Unfolded, unfolded
 
 SHARED = "DELTA_BYTE_ARRAY"  # each text may repeat all of the one before it
 REWRITE = "Write the file again, in row groups of 100,000 rows or more and in Parquet's default encoding."
@@ -27,10 +29,13 @@ def read(data: bytes, name: str) -> pa.Table:
     if data.endswith(b"PAR1") and footer > limits.MAX_FOOTER:
         raise limits.over(name, "the footer is too long", limits.MAX_FOOTER, remedy=REWRITE)
     file = pq.ParquetFile(pa.BufferReader(data))
-    shared = _check(file, name, _chunks(data, footer))
+    chunks = _chunks(data, footer)
+    shared = _check(file, name, chunks)
     # A few octets can stand for a text repeated a million times. As dictionaries the repetitions cost
     # an index each, whatever the file says of its sizes.
     texts = [field.name for field in file.schema_arrow if limits.is_text(field.type) and field.name not in shared]
+    distinct = _mostly_plain(data, chunks, texts)
+    texts = [t for t in texts if t not in distinct]
     table = pq.ParquetFile(pa.BufferReader(data), metadata=file.metadata, read_dictionary=texts).read()
     table.validate(full=True)
     limits.shape(name, table.num_rows, table.num_columns)
@@ -47,10 +52,34 @@ def _chunks(data: bytes, footer: int) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="enfold-") as folder:
         path = Path(folder) / "footer.parquet"
         path.write_bytes(b"PAR1" + data[-8 - footer :])
-        wanted = "path_in_schema, encodings, num_values, total_uncompressed_size"
+        wanted = (
+            "path_in_schema, encodings, num_values, total_uncompressed_size, total_compressed_size, compression,"
+            " data_page_offset, dictionary_page_offset"
+        )
         with duckdb.connect(":memory:", config={"threads": 1}) as con:  # one that may open files
             found = con.execute(f"SELECT {wanted} FROM parquet_metadata(?)", [str(path)]).fetchall()
     return [dict(zip(wanted.split(", "), row, strict=True)) for row in found]
+
+
+def _mostly_plain(data: bytes, chunks: list[dict[str, Any]], texts: list[str]) -> set[str]:
+    """Return the columns that hold most of their text as it is, their values being too many for a dictionary.
+
+    To fold these again costs much; and what else they hold cannot unfold to more than is allowed.
+    """
+    found: dict[str, list[Unfolded | None]] = {}
+    for c in chunks:
+        if c["path_in_schema"] in texts:
+            begin = min(c["data_page_offset"] or 0, c["dictionary_page_offset"] or sys.maxsize)
+            pages = memoryview(data)[max(0, begin) :][: max(0, c["total_compressed_size"] or 0)]
+            found.setdefault(c["path_in_schema"], []).append(unfolded(pages, c["compression"]))
+    out, octets = set(), 0
+    for column, parts in found.items():
+        whole = [part for part in parts if part is not None]
+        plain, folded = (sum(sizes) for sizes in zip(*whole, strict=True)) if len(whole) == len(parts) else (0, 0)
+        if plain > folded and octets + plain + folded <= limits.MAX_BYTES:
+            octets += plain + folded
+            out.add(column)
+    return out
 
 
 def _check(file: pq.ParquetFile, name: str, chunks: list[dict[str, Any]]) -> set[str]:
