@@ -51,7 +51,7 @@ class Check:
     reason: str
     remedy: str
     reads: tuple[str, ...] = ()  # the columns of whose distinct values it can be asked, if several
-    by_shape: bool = False  # two texts of one shape (land/shapes.py) pass or fail it together
+    alike: bytes | None = None  # if a text passes when these are not told apart (land/shapes.py), so it does itself
 
     @property
     def alone(self) -> bool:
@@ -86,12 +86,13 @@ def failures(con: duckdb.DuckDBPyConnection, event_type: str, staged: str, rows:
     """
     full = canonical.filled(rows)
     asked: dict[str, list[Check]] = {}
+    values = _Values(con, staged, rows)
     for c in checks(event_type):
         if c.alone and c.column not in full:
             continue
         if c.bad == _missing(c.column).bad and not rows.column(c.column).null_count:
             continue
-        asked.setdefault(_least(con, c, staged, rows), []).append(c)
+        asked.setdefault(values.least(c), []).append(c)
     failed: list[Check] = []
     if asked:
         pieces = (", ".join(f"coalesce(bool_or({c.bad}), false)" for c in own) for own in asked.values())
@@ -99,7 +100,7 @@ def failures(con: duckdb.DuckDBPyConnection, event_type: str, staged: str, rows:
         found = engine.one_row(con, f"SELECT * FROM {query}")
         failed = [c for c, fails in zip((c for own in asked.values() for c in own), found, strict=True) if fails]
     alike = _look_alike(staged)
-    subjects = _least(con, alike, staged, rows)
+    subjects = values.least(alike)
     if engine.one_row(
         con, f"SELECT count(*) > count(DISTINCT {ALIKE}) FROM (SELECT DISTINCT subject_id FROM {subjects})"
     )[0]:
@@ -116,20 +117,33 @@ def listing(failed: Iterable[Check], staged: str) -> str:
     )
 
 
-def _least(con: duckdb.DuckDBPyConnection, c: Check, staged: str, rows: pa.Table) -> str:
-    """Return what a check must be asked of, as SQL: the distinct values of what it reads, their shapes, or all rows."""
-    if c.reads:
-        return f"(SELECT DISTINCT {', '.join(map(quote, c.reads))} FROM {staged})"
-    column = rows.column(c.column)
-    few = None
-    if pa.types.is_dictionary(column.type) and (c.alone or c.code == "look_alike_subject"):
-        name, few = f"values_of_{c.column}", column.combine_chunks().dictionary
-    elif c.by_shape:
-        name, few = f"shapes_of_{c.column}", shapes.shapes(column)
-    if few is None:
-        return staged
-    con.register(name, pa.table({c.column: few}))
-    return name
+class _Values:
+    """What the checks are asked of: distinct values, or shapes of values, where these suffice; else all rows."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, staged: str, rows: pa.Table) -> None:
+        self.con, self.staged, self.rows = con, staged, rows
+        self.names: dict[tuple[str, bytes | None], str] = {}
+
+    def least(self, c: Check) -> str:
+        """Return the least that a check must be asked of, as SQL."""
+        if c.reads:
+            return f"(SELECT DISTINCT {', '.join(map(quote, c.reads))} FROM {self.staged})"
+        if not c.alone and c.code != "look_alike_subject":
+            return self.staged
+        column = self.rows.column(c.column)
+        alike = None if pa.types.is_dictionary(column.type) else c.alike
+        if (c.column, alike) not in self.names:
+            self.names[c.column, alike] = self._few(c.column, column, alike)
+        return self.names[c.column, alike]
+
+    def _few(self, name: str, column: pa.ChunkedArray, alike: bytes | None) -> str:
+        folded = pa.types.is_dictionary(column.type)
+        few = column.combine_chunks().dictionary if folded else alike and shapes.shapes(column, alike)
+        if few is None:
+            return self.staged
+        table = f"values_of_{name}"
+        self.con.register(table, pa.table({name: few}))
+        return table
 
 
 def _missing(name: str) -> Check:
@@ -155,8 +169,8 @@ def _field_checks(field: Field) -> list[Check]:
     name = quote(field.name)
     out = [] if field.optional or field.name == "schema_version" else [_missing(field.name)]
 
-    def add(code: str, bad: str, reason: str, remedy: str, *, by_shape: bool = False) -> None:
-        out.append(Check(field.name, code, f"{name} IS NOT NULL AND ({bad})", reason, remedy, by_shape=by_shape))
+    def add(code: str, bad: str, reason: str, remedy: str, *, alike: bytes | None = None) -> None:
+        out.append(Check(field.name, code, f"{name} IS NOT NULL AND ({bad})", reason, remedy, alike=alike))
 
     match field.kind:
         case "number":
@@ -208,7 +222,7 @@ def _field_checks(field: Field) -> list[Check]:
                     bad,
                     f"`{field.name}` is not a date-time with offset",
                     "Write YYYY-MM-DDThh:mm:ssZ or with an offset such as +01:00.",
-                    by_shape=exists not in bad,
+                    alike=None if exists in bad else shapes.DIGITS,
                 )
         case "id" | "ids":
             shape = ID if field.kind == "id" else f"{ID}( {ID})*"
@@ -218,7 +232,7 @@ def _field_checks(field: Field) -> list[Check]:
                 f"`{field.name}` holds blanks, control characters or letters beyond ASCII, which can look the same"
                 " and differ, or is longer than 200 characters",
                 "Write it with plain letters, digits and signs; several ids stand with one blank between.",
-                by_shape=True,
+                alike=shapes.WORDS,
             )
         case "code" | "text":
             if not field.codes:
@@ -227,7 +241,7 @@ def _field_checks(field: Field) -> list[Check]:
                     f"regexp_matches({name}, {literal(CONTROL if field.kind == 'text' else INVISIBLE)})",
                     f"`{field.name}` holds control characters or others that are not seen",
                     "Remove them at the source; free text may hold tabs and line breaks.",
-                    by_shape=True,
+                    alike=shapes.WORDS,
                 )
         case _:
             pass
@@ -239,7 +253,7 @@ def _field_checks(field: Field) -> list[Check]:
             f" AND regexp_matches({name}, {literal(FORMULA)})",
             f"`{field.name}` begins as a formula that a spreadsheet would run",
             "Begin it with a letter or a digit.",
-            by_shape=True,
+            alike=shapes.WORDS,
         )
     if field.codes:
         allowed = ", ".join(literal(c) for c in field.codes)
@@ -268,7 +282,7 @@ def _instrument_checks() -> list[Check]:
         Check(
             "instrument",
             "unknown_instrument",
-            f"instrument NOT IN ({names})",
+            f'"instrument" IS NOT NULL AND instrument NOT IN ({names})',
             "`instrument` is not one of schemas/instruments",
             f"Use one of: {', '.join(schema.instruments())}.",
         ),

@@ -1,7 +1,7 @@
-"""The shapes of texts: what they look like when digits, and letters, are not told apart.
+"""The shapes of texts: what they look like when some characters are not told apart.
 
-A column of ids or times has as many values as rows, but few shapes. What asks only for kinds of characters, as most
-structural checks do, gives one answer for all texts of a shape.
+A column of ids or times has as many values as rows, but few shapes. Most structural checks ask for kinds of characters
+only: if a shape passes, so does every text of that shape.
 """
 
 import string
@@ -10,23 +10,28 @@ import pyarrow as pa
 
 from enfold.ledger.forms import SAMPLE
 
-KEPT = "TZ"  # stand for themselves in a date-time
-LETTERS = "".join(c for c in string.ascii_letters if c not in KEPT)
-SHAPE = bytes.maketrans((LETTERS + string.digits).encode(), b"a" * len(LETTERS) + b"0" * len(string.digits))
+WORDS = bytes.maketrans((string.ascii_letters + string.digits).encode(), b"a" * 62)  # letters and digits are one
+DIGITS = bytes.maketrans(string.digits.encode(), b"0" * 10)  # digits are
 
 
-def shapes(column: pa.ChunkedArray) -> pa.Array | None:
-    """Return the shapes of a column's texts, each once; None if there are many."""
-    if len(column) > SAMPLE and 2 * len(_shaped(column.slice(0, SAMPLE)).unique()) > SAMPLE:
+def shapes(column: pa.ChunkedArray, alike: bytes) -> pa.Array | None:
+    """Return the shapes of a column's texts, each once; None if there are many.
+
+    Args:
+        column: of text.
+        alike: `WORDS` or `DIGITS`.
+    """
+    if len(column) > SAMPLE and 2 * len(_shaped(column.slice(0, SAMPLE), alike).unique()) > SAMPLE:
         return None
-    return _shaped(column).unique()
+    return _shaped(column, alike).unique()
 
 
-def _shaped(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pa.chunked_array(map(_one, column.chunks), pa.string())
+def _shaped(column: pa.ChunkedArray, alike: bytes) -> pa.ChunkedArray:
+    return pa.chunked_array([_one(c, alike) for c in column.chunks], pa.string())
 
 
-def _one(texts: pa.StringArray) -> pa.StringArray:
+def _one(texts: pa.StringArray, alike: bytes) -> pa.StringArray:
+    texts = pa.concat_arrays([texts])  # its own octets, if it is a part of a longer one
     valid, offsets, octets = texts.buffers()
-    made = pa.py_buffer(bytes(octets or b"").translate(SHAPE))
+    made = pa.py_buffer(bytes(octets or b"").translate(alike))
     return pa.Array.from_buffers(pa.string(), len(texts), [valid, offsets, made], offset=texts.offset)
