@@ -99,10 +99,11 @@ def data(texts: pa.Array) -> memoryview:
 
 def by_hashlib(texts: pa.StringArray) -> pa.Array:
     """Return the SHA-256 of each text, by one Python call a text."""
-    size, whole = len(texts), data(texts)
-    ends = memoryview(texts.buffers()[1]).cast("i")[texts.offset : texts.offset + size + 1].tolist()
-    base = ends[0]
-    made = [sha256(whole[begin - base : end - base]).digest() for begin, end in pairwise(ends)]
+    whole = data(texts)
+    ends = memoryview(texts.buffers()[1]).cast("i")[texts.offset : texts.offset + len(texts) + 1].tolist()
+    if ends[0]:
+        ends = [end - ends[0] for end in ends]
+    made = [sha256(whole[begin:end]).digest() for begin, end in pairwise(ends)]
     return fixed(b"".join(made), 32)
 
 
