@@ -177,6 +177,37 @@ def test_an_outer_group_of_odm_2_is_removed_with_what_is_in_it(tmp_path: Path) -
     assert stands(tmp_path / "S", "assessment", "item") == []
 
 
+def test_a_removal_of_what_is_gone_is_not_passed_over(tmp_path: Path) -> None:
+    twice = change(None, "2026-01-02T10:00:00Z", kind="Remove") + change(None, "2026-01-03T10:00:00Z", kind="Remove")
+    found = staged(written(tmp_path, ODM2.format(changes=twice)), MAPPING2)
+    assert {(r["source_row"], r["code"]) for r in found.refused} == {(1, "other_version"), (2, "no_insert")}
+
+
+def test_a_carried_date_goes_with_its_item_group(tmp_path: Path) -> None:
+    gone = """<ItemGroupData ItemGroupOID="DATES" TransactionType="Remove"><AuditRecord><UserRef UserOID="U"/>
+        <LocationRef LocationOID="L"/><DateTimeStamp>2026-01-03T10:00:00Z</DateTimeStamp></AuditRecord></ItemGroupData>"""
+    day = '<ItemGroupData ItemGroupOID="DATES"><ItemData ItemOID="DAY"><Value>2026-01-01</Value></ItemData></ItemGroupData>'
+    text = ODM2.format(changes="").replace(
+        "</MetaDataVersion>", '<ItemDef OID="DAY" Name="D" DataType="date"/></MetaDataVersion>'
+    )
+    using = MAPPING2.replace('format = "odm"', 'format = "odm"\ncarry = { Day = "DAY" }').replace(
+        'value_number = "Value"', 'value_number = "Value"\noccurred = "Day"'
+    )
+    using += '[[ignore]]\nname = "days"\nequals = { ItemOID = ["DAY"] }\n'
+    found = staged(written(tmp_path, text.replace("</StudyEventData>", day + gone + "</StudyEventData>")), using)
+    assert not found.refused
+    rows = sorted(
+        found.events["assessment"].select(["source_row", "occurred", "author"]).to_pylist(),
+        key=lambda r: r["source_row"],
+    )
+    assert [(r["occurred"], r["author"]) for r in rows] == [("2026-01-01", None), (None, "Gül Öz (U)")]
+    with pytest.raises(UsageError, match="fills a column that every row has"):
+        staged(written(tmp_path, text), using.replace("Day = ", "Value = "))
+    named = text.replace('"TEMP"', '"Version"')
+    with pytest.raises(UsageError, match="is called as a column of every row is: Version"):
+        staged(written(tmp_path, named), using.replace("carry", 'records = ["VITALS"]\ncarry'))
+
+
 @settings(max_examples=1, deadline=None)
 @given(
     st.lists(st.one_of(st.none(), st.sampled_from(["36.6", "37.0", "38.5"])), min_size=1, max_size=6), st.integers(0, 6)

@@ -114,6 +114,9 @@ def rows(
     places: dict[tuple[Place, str], dict[Place, list[_Change]]] = {}
     removals: dict[Place, list[_Change]] = {}
     carried = {item: column for column, item in carry.items()}
+    reserved = {*COLUMNS, *carry}
+    if set(carry) & set(COLUMNS):
+        raise UsageError(f"{name}: `carry` fills a column that every row has", remedy="Give it another name.")
     for order, what in enumerate(instructions):
         if what.item is None:
             removals.setdefault(what.place, []).append(_Change(order, "", what))
@@ -126,13 +129,17 @@ def rows(
                 there = places.setdefault((above, carried[what.item]), {})
                 there.setdefault(what.place, []).append(_Change(order, carried[what.item], what, own=False))
         wide = what.place.item_group in records
+        if wide and what.item in reserved:
+            msg = f"{name}: an item of {what.place.item_group} is called as a column of every row is: {what.item}"
+            raise UsageError(msg, remedy="Take the item group out of `records` of the mapping's [source].")
         key = (what.place, None if wide else what.item)
         histories.setdefault(key, []).append(_Change(order, what.item if wide else "Value", what))
     out: list[dict[str, str | None]] = []
     faults: list[dict[str, Any]] = []
     for (place, item), own in histories.items():
-        gone = [c for above in place.above for c in removals.get(above, ())]
         brought = [c for column in carry if carry[column] != item for c in _brought(place, column, places, name)]
+        around = dict.fromkeys(a for p in (place, *(c.what.place for c in brought)) for a in p.above)
+        gone = [c for above in around for c in removals.get(above, ())]
         table = _Row(place, item, metadata, users, offset, transactional)
         for row, wrong in table.versions([*own, *gone], brought):
             out.append(row)
@@ -174,21 +181,23 @@ class _Row:
 
     def versions(
         self, own: list[_Change], brought: list[_Change]
-    ) -> Iterator[tuple[dict[str, str | None], list[dict[str, Any]]]]:
-        """Yield each version and what is wrong with it."""
+    ) -> list[tuple[dict[str, str | None], list[dict[str, Any]]]]:
+        """Return each version and what is wrong with it."""
         changes = sorted([*own, *brought], key=lambda c: c.order)
         wrong = list(self._order(changes))
         groups = self._groups(changes) if self.transactional else [changes]
         state: dict[str, _Change] = {}
-        number, there = 0, False
+        out: list[tuple[dict[str, str | None], list[dict[str, Any]]]] = []
+        there = False
         for group in groups:
             for change in group:
                 wrong += self._apply(state, change)
             before, there = there, any(c.own and c.what.value is not None for c in state.values())
-            if there or before or (not number and any(c.own and c.what.item for c in group)):
-                number += 1
-                yield self._row(state, number, there, self._last(group, own)), wrong
+            if there or before or (not out and any(c.own and c.what.item for c in group)):
+                out.append((self._row(state, len(out) + 1, there, self._last(group, own)), wrong))
                 wrong = []
+        out[-1][1].extend(wrong)  # of what changed nothing, such as a removal of what was removed
+        return out
 
     def _apply(self, state: dict[str, _Change], change: _Change) -> Iterator[dict[str, Any]]:
         what = change.what
