@@ -134,5 +134,5 @@ def _at_risk(steps: tuple[Step, ...], days: list[int], height: int) -> list[dict
                       "text": {"field": "n", "type": "nominal"}}},
         {"data": {"values": [{}]},
          "mark": {"type": "text", "text": "At risk", "fontSize": 11, "align": "right", "color": style.INK},
-         "encoding": {"x": {"value": -16}, "y": place}},
+         "encoding": {"x": {"value": -24}, "y": place}},
     ]  # fmt: skip
