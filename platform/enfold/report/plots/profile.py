@@ -14,7 +14,7 @@ LEFT = 130  # px of labels to the left of every panel, so that the panels share 
 ANSWERS = {
     "met": (style.BLUE, style.BLUE, "circle"),
     "not met": ("white", style.GREY, "circle"),
-    "not evaluable": ("white", style.ORANGE, "cross"),
+    "not evaluable": ("white", style.BLACK, "cross"),
 }
 
 

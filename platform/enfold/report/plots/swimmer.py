@@ -45,7 +45,7 @@ ORDER BY i.dose_level, i.last_day DESC, m.subject_id, m.mark, m.day"""
 MARKS = {
     "response": (style.BLUE, style.BLUE, "circle"),
     "no response": ("white", style.GREY, "circle"),
-    "not evaluable": ("white", style.ORANGE, "cross"),
+    "not evaluable": ("white", style.BLACK, "cross"),
     "relapse": (style.RED, style.RED, "triangle-down"),
     "severe CRS or ICANS": (style.YELLOW, style.BLACK, "diamond"),
     "infused again": (style.GREEN, style.GREEN, "triangle-up"),
