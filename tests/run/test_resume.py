@@ -151,29 +151,29 @@ def test_where_a_range_ends_depends_on_what_is_in_it_alone(
     after = plan_shards(Ledger(study / "ledger"), SMALL)
     gone = set(before) - set(after)
     assert len(gone) == 1, "only the range that they fell into is halved"
-    assert [s.slot_from for s in after] == [0, *(s.slot_until for s in after[:-1])]
+    assert sorted(slot for s in after for slot in s.slots) == list(range(1024))
 
 
 # --- a shard that cannot be worked
 
 
-def poison(study: Path, ids: tuple[str, ...], subject: str = "DEMO-007") -> Shard:
-    """Append events that landing would refuse: their clinical time is not a time."""
+def poison(study: Path, ids: tuple[str, ...], subject: str = "DEMO-007") -> int:
+    """Append events that landing would refuse, their clinical time is not a time; return their slot."""
     ledger = Ledger(study / "ledger")
     shape = schema.event_arrow("visit")
     row = {"study_id": "DEMO", "subject_id": subject, "schema_version": 1, "occurred": "2025-99-99", "status": "held"}
     rows = pa.Table.from_pylist([{**row, "event_id": i} for i in ids], schema=shape)
     ledger.append(lambda _: Draft({"visit": rows}), kind="landing", author="test", reason="test")
     (slot,) = set(ledger.read("visit", after=ledger.position - 1).column("slot").to_pylist())
-    (hit,) = [s for s in plan_shards(ledger, SMALL) if s.slot_from <= slot < s.slot_until]
-    return hit
+    return int(slot)
 
 
 def test_a_poisoned_shard_names_its_events_and_the_others_finish(sharded: tuple[Path, dict[str, object]]) -> None:
     study, first = sharded
     build(study, str(first["run"])[:16])
     served = current(study)
-    hit = poison(study, ("bad-1",))
+    slot = poison(study, ("bad-1",))
+    (hit,) = [s for s in plan_shards(Ledger(study / "ledger"), SMALL) if slot in s.slots]
     with pytest.raises(EnfoldError) as caught:
         run(study, rows_per_shard=SMALL, again=True)
     text = str(caught.value)
@@ -183,10 +183,10 @@ def test_a_poisoned_shard_names_its_events_and_the_others_finish(sharded: tuple[
     assert "2025-99-99" not in text
     assert f"{len(first['shards']) - 1} of {len(first['shards'])} shards are worked" in text
     assert current(study) == served
-    # the event withdrawn, the run that follows has only that shard left
+    # the event withdrawn, the run that follows has only that slot left
     assert enfold(["retract", str(study), "bad-1", "--reason", "test", "--author", "test"]) == 0
     healed = run(study, rows_per_shard=SMALL)
-    assert healed["worked"] == [hit.name]
+    assert healed["worked"] == [Shard.of({slot}).name]
     assert same({**healed, "events": 0}, {**run(study, rows_per_shard=SMALL, again=True), "events": 0})
 
 
@@ -209,7 +209,7 @@ def test_several_poisoned_events_are_counted_and_named(sharded: tuple[Path, dict
 def test_the_manifest_says_what_the_run_cost(sharded: tuple[Path, dict[str, object]]) -> None:
     _, manifest = sharded
     assert set(manifest["stage_seconds"]) == {"open", "read", "fold", "evaluate", "digest", "write"}
-    assert manifest["rows_read"] == manifest["events"]
+    assert manifest["rows_read"] >= manifest["events"]  # a row group of several shards is read by each
     assert manifest["peak_memory"] > 50_000_000
     assert manifest["pins"]["libraries"]["duckdb"].startswith("2.")
 

@@ -2,15 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from enfold import schema
-from enfold.ledger.canonical import slot
 from enfold.ledger.forms import forms
+from enfold.run.slots import slots_of
 
 ROWS = 1 << 18  # in memory at once while they are hashed
 HOST_STAMPS = {"plugin", "plugin_version", "code_hash"}
@@ -24,7 +23,7 @@ def slot_digests(table: schema.Table, rows: pa.Table) -> dict[int, str]:
         rows = rows.filter(rows.column("effective"))
     if not rows.num_rows:
         return {}
-    slots = _slots(rows)
+    slots = slots_of(rows)
     lines = forms(fields, rows, before="|")
     in_order = pc.sort_indices(lines).to_numpy()
     in_order = in_order[slots[in_order].argsort(kind="stable")]  # by slot, and in it by line
@@ -39,14 +38,6 @@ def slot_digests(table: schema.Table, rows: pa.Table) -> dict[int, str]:
             sum_.update(octets if at > begin else octets[1:])  # nothing stands before the first line
         digests[place] = sum_.hexdigest()
     return digests
-
-
-def _slots(rows: pa.Table) -> Any:
-    """Return the slot of each row's subject, as a numpy array; the rows are of one study."""
-    (study,) = pc.unique(rows.column("study_id")).to_pylist()
-    subjects = rows.column("subject_id").combine_chunks().dictionary_encode()
-    slots = [slot(study, s) for s in subjects.dictionary.to_pylist()]
-    return np.array(slots, np.int16)[subjects.indices.to_numpy()]
 
 
 def _octets(text: pa.StringArray) -> memoryview:

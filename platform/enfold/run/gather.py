@@ -1,4 +1,4 @@
-"""Gather: add up what the shards of a run report about themselves."""
+"""Gather: add up what the shards of a run report about their slots."""
 
 import hashlib
 import json
@@ -9,38 +9,42 @@ from enfold import schema
 from enfold.errors import EnfoldError
 from enfold.ledger import storage
 from enfold.run.digest import total
-from enfold.run.plan import Shard
+from enfold.run.plan import Shard, in_ranges
 
 
 def gather(target: Path, shards: list[Shard], failures: list[dict[str, Any]]) -> dict[str, Any]:
     """Return counts, digests and failures of a run; a missing shard is an error, never an empty result.
 
+    Args:
+        target: folder of the run.
+        shards: oldest first; what counts of a slot is what the last shard that holds it says.
+        failures: of plugins that could not even be loaded.
+
     Raises:
         EnfoldError: a shard reported nothing, though the pipeline ended.
     """
     names = [*schema.state(), *schema.results()]
+    last = {slot: shard for shard in shards for slot in shard.slots}
     slots: dict[str, dict[int, str]] = {n: {} for n in names}
     rows = dict.fromkeys(names, 0)
-    subjects = events = 0
-    summaries = {}
+    summaries, counting = {}, {}
     for shard in shards:
         try:
             data = storage.read(target / "shards" / f"{shard.name}.json")
         except FileNotFoundError:
             msg = f"shard {shard.name} reported nothing although the pipeline ended"
             raise EnfoldError(msg, remedy="Run again; earlier results stay served.") from None
-        summaries[shard.name] = storage.sha256(data)
         summary = json.loads(data)
-        subjects += summary["subjects"]
-        events += summary["events"]
+        summaries[shard.name] = storage.sha256(data)
+        counting[shard.name] = in_ranges(s for s in shard.slots if last[s] == shard)
         failures += [f for f in summary["failures"] if f not in failures]
         for name in names:
-            rows[name] += summary["rows"][name]
-            slots[name] |= {int(k): v for k, v in summary["slots"][name].items()}
+            rows[name] += sum(n for s, n in summary["rows"][name].items() if last[int(s)] == shard)
+            slots[name] |= {int(s): d for s, d in summary["slots"][name].items() if last[int(s)] == shard}
     digests = {n: total(s) for n, s in slots.items()}
     return {
-        "subjects": subjects,
-        "events": events,
+        "subjects": rows["subjects"],
+        "events": rows["events"],
         "rows": rows,
         "cut_digest": digests.pop("events"),
         "verdicts_digest": digests["verdicts"],
@@ -50,5 +54,6 @@ def gather(target: Path, shards: list[Shard], failures: list[dict[str, Any]]) ->
         "digests": digests,
         "failures": failures,
         "shards": [s.name for s in shards],
+        "slots": counting,
         "summaries": summaries,
     }

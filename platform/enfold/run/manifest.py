@@ -5,6 +5,7 @@ is served is what was computed, to the last bit.
 """
 
 import json
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pyarrow.parquet as pq
 
 from enfold.errors import IntegrityError
 from enfold.ledger import storage
+from enfold.run.plan import Shard
+from enfold.run.slots import only
 
 AGAIN = "It can be made anew: enfold run STUDY."
 
@@ -32,7 +35,7 @@ def read(folder: Path, run: str) -> dict[str, Any]:
     try:
         found = json.loads(storage.read(folder / "runs" / run / "manifest.json"))
         seal = found.pop("seal")
-        if seal == _seal(found) and found["run"][:16] == run:
+        if seal == _seal(found) and found["run"][:16] == run and "slots" in found:
             return dict(found)
     except FileNotFoundError:
         msg = f"runs/{run}: the run was not finished"
@@ -66,18 +69,28 @@ def parts(folder: Path, run: str, manifest: dict[str, Any], name: str) -> list[p
     Raises:
         IntegrityError: one is missing, damaged or altered.
     """
+    return [part(folder, run, manifest, name, shard) for shard in manifest["shards"]]
+
+
+def part(
+    folder: Path, run: str, manifest: dict[str, Any], name: str, shard: str, slots: Container[int] | None = None
+) -> pa.Table:
+    """Return what one shard says of the slots for which it counts, or of some of them, in one table.
+
+    Raises:
+        IntegrityError: a file is missing, damaged or altered.
+    """
     source = folder / "runs" / run
     try:
-        out = []
-        for shard in manifest["shards"]:
-            summary = storage.read_verified(source / "shards" / f"{shard}.json", manifest["summaries"][shard])
-            digest = json.loads(summary)["files"][name]
-            data = storage.read_verified(source / name / f"{shard}.parquet", digest)
-            out.append(pq.read_table(pa.BufferReader(data), page_checksum_verification=True))
+        summary = json.loads(storage.read_verified(source / "shards" / f"{shard}.json", manifest["summaries"][shard]))
+        data = storage.read_verified(source / name / f"{shard}.parquet", summary["files"][name])
     except IntegrityError as error:
         msg = f"runs/{run}/{name}: {error.message}"
         raise IntegrityError(msg, remedy=AGAIN) from None
-    return out
+    rows = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
+    counting = {s for begin, end in manifest["slots"][shard] for s in range(begin, end)}
+    wanted = {s for s in counting if slots is None or s in slots}
+    return rows if wanted == Shard.parse(summary["shard"]).slots else only(rows, wanted)
 
 
 def _seal(manifest: dict[str, Any]) -> str:

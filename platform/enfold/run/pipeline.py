@@ -27,16 +27,16 @@ class FoldAndEvaluate(beam.DoFn):
     def __init__(self, job: Job) -> None:
         self.job = job
 
-    def process(self, element: tuple[int, int]) -> Iterator[str]:
+    def process(self, element: str) -> Iterator[str]:
         """Work one shard; yields its name, and whether it failed."""
-        shard = Shard(*element)
+        shard = Shard.parse(element)
         yield shard.name if work(self.job, shard) else f"{shard.name} failed"
 
 
 def run_pipeline(job: Job, shards: Iterable[Shard], runner: str, options: list[str]) -> None:
     """Build and run the pipeline; blocks until every shard is written."""
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
-    descriptors = [(s.slot_from, s.slot_until) for s in shards]
+    descriptors = [s.text for s in shards]
     if runner in LOCAL and len(descriptors) > 1 and not any(o.startswith("--direct_") for o in options):
         # DuckDB and Arrow work outside the interpreter's lock, so threads do, and share what was loaded
         options = [*options, "--direct_running_mode=multi_threading", f"--direct_num_workers={cores()}"]
@@ -50,7 +50,7 @@ def run_pipeline(job: Job, shards: Iterable[Shard], runner: str, options: list[s
             result.client.close()  # which Beam leaves open
 
 
-def build(pipeline: beam.Pipeline, job: Job, descriptors: list[tuple[int, int]]) -> None:
+def build(pipeline: beam.Pipeline, job: Job, descriptors: list[str]) -> None:
     """Say what the pipeline does."""
     (
         pipeline

@@ -1,51 +1,101 @@
-"""Plan shards: ranges of slots that one worker holds in memory at once."""
+"""Plan shards: slots that one worker holds in memory at once."""
 
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from enfold.ledger.canonical import SLOTS
 from enfold.ledger.ledger import Ledger
 
 ROWS_PER_SHARD = 100_000
 
+Ranges = tuple[tuple[int, int], ...]
+
 
 @dataclass(frozen=True)
 class Shard:
-    """A descriptor: a half-open range of slots."""
+    """A descriptor: half-open ranges of slots, in order, apart from one another."""
 
-    slot_from: int
-    slot_until: int
+    ranges: Ranges
+
+    @classmethod
+    def of(cls, slots: Iterable[int]) -> "Shard":
+        """Return the shard of these slots."""
+        return cls(in_ranges(slots))
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """Return the shard that was described by `text`."""
+        pairs = (pair.split("-") for pair in text.split())
+        return cls(tuple((int(begin), int(end)) for begin, end in pairs))
+
+    @property
+    def text(self) -> str:
+        """All of its ranges, as a worker is told."""
+        return " ".join(f"{begin:04d}-{end:04d}" for begin, end in self.ranges)
 
     @property
     def name(self) -> str:
-        """Deterministic name of the shard's files."""
-        return f"{self.slot_from:04d}-{self.slot_until:04d}"
+        """Name of its files; it depends on the slots alone."""
+        if len(self.ranges) == 1:
+            return self.text
+        digest = hashlib.sha256(self.text.encode()).hexdigest()[:8]
+        return f"{self.ranges[0][0]:04d}-{self.ranges[-1][1]:04d}-{digest}"
 
-    @classmethod
-    def named(cls, name: str) -> "Shard":
-        """Return the shard of that name."""
-        begin, _, end = name.partition("-")
-        return cls(int(begin), int(end))
+    @cached_property
+    def slots(self) -> frozenset[int]:
+        """Every slot."""
+        return frozenset(slot for begin, end in self.ranges for slot in range(begin, end))
 
 
-def plan_shards(ledger: Ledger, rows_per_shard: int = ROWS_PER_SHARD) -> list[Shard]:
-    """Return slot ranges of at most `rows_per_shard` rows, as far as slots allow; nothing is read but the manifest.
+def in_ranges(slots: Iterable[int]) -> Ranges:
+    """Return slots as half-open ranges, in order."""
+    out: list[list[int]] = []
+    for slot in sorted(slots):
+        if out and out[-1][1] == slot:
+            out[-1][1] += 1
+        else:
+            out.append([slot, slot + 1])
+    return tuple((begin, end) for begin, end in out)
 
-    A range that holds more is halved, so that where a range ends depends on nothing but what is in it: what lands
-    later moves no other range, and an unchanged one need not be worked again.
-    """
-    before = [0.0]  # rows before each slot
+
+def rows_by_slot(ledger: Ledger) -> list[float]:
+    """Return about how many rows each slot holds; nothing is read but the manifest."""
     weight = [0.0] * SLOTS
     for segment in ledger.segments:
         width = segment.slot_until - segment.slot_from
         for slot in range(segment.slot_from, segment.slot_until):
             weight[slot] += segment.rows / width
-    for rows in weight:
+    return weight
+
+
+def plan_shards(ledger: Ledger, rows_per_shard: int = ROWS_PER_SHARD) -> list[Shard]:
+    """Return ranges of all slots, of at most `rows_per_shard` rows each, as far as slots allow.
+
+    A range that holds more is halved, so that where a range ends depends on nothing but what is in it.
+    """
+    before = [0.0]  # rows before each slot
+    for rows in rows_by_slot(ledger):
         before.append(before[-1] + rows)
 
     def halved(begin: int, end: int) -> list[Shard]:
         if end - begin == 1 or before[end] - before[begin] <= rows_per_shard:
-            return [Shard(begin, end)]
+            return [Shard(((begin, end),))]
         middle = (begin + end) // 2
         return [*halved(begin, middle), *halved(middle, end)]
 
     return halved(0, SLOTS)
+
+
+def plan_some(slots: Iterable[int], rows: Sequence[float], rows_per_shard: int = ROWS_PER_SHARD) -> list[Shard]:
+    """Return shards of these slots alone, filled in order; `rows` says how many each slot holds."""
+    out: list[list[int]] = []
+    held = 0.0
+    for slot in sorted(slots):
+        if not out or held + rows[slot] > rows_per_shard:
+            out.append([])
+            held = 0.0
+        out[-1].append(slot)
+        held += rows[slot]
+    return [Shard.of(some) for some in out]

@@ -21,7 +21,7 @@ from enfold.ledger.ledger import Ledger
 from enfold.run import manifest as manifest_file
 from enfold.run import pins, poison, reuse
 from enfold.run.gather import gather
-from enfold.run.plan import ROWS_PER_SHARD, Shard, plan_shards
+from enfold.run.plan import ROWS_PER_SHARD, Shard, plan_shards, rows_by_slot
 from enfold.run.shard import Job, expected
 from enfold.run.watch import observed, watched
 from enfold.run.withdraw import withdraw
@@ -87,14 +87,15 @@ def _run(
         with contextlib.suppress(IntegrityError):  # not finished, or damaged: it is run
             return manifest_file.read(folder, digest[:16])
     with storage.writing(target):
-        shards = plan_shards(ledger, rows_per_shard)
-        there, rows = _there(folder, target, ledger, pinned, shards, again=again)
-        todo = [s for s in shards if s not in there]
+        plan_ = _planned(folder, target, ledger, pinned, rows_per_shard, again=again)
+        shards = [*plan_.kept, *plan_.work]
+        todo = [s for s in plan_.work if again or s not in reuse.whole(target, [s])]
         say(f"run {digest[:16]}: {_rows(ledger)} events, {len(todo)} of {len(shards)} shards to work,"
             f" {len(tasks)} derivations and endpoints")  # fmt: skip
         job = Job(str(folder / "ledger"), str(target), cut, text, dev, expected(tasks))
         if todo:
-            with watched(target, todo, round(_rows(ledger) * len(todo) / len(shards)), say):
+            weight = rows_by_slot(ledger)
+            with watched(target, todo, round(sum(weight[n] for s in todo for n in s.slots)), say):
                 _work(job, todo, runner, options)
             poison.raise_first(target, len(shards))
         withdrawn = withdraw(target, shards)
@@ -111,7 +112,7 @@ def _run(
             "withdrawn": withdrawn,
             "worked": [s.name for s in todo],
             **cost,
-            "rows_read": cost["rows_read"] + rows,
+            "rows_read": cost["rows_read"] + plan_.rows_read,
             "seconds": round(time.monotonic() - started, 3),
         }
         manifest_file.write(target, manifest)
@@ -133,20 +134,19 @@ def not_redacted(ledger: Ledger, position: int) -> None:
         raise DeniedError(msg, remedy=f"Run at position {max(seen)} or later.")
 
 
-def _there(
-    folder: Path, target: Path, ledger: Ledger, pinned: dict[str, Any], shards: list[Shard], *, again: bool
-) -> tuple[set[Shard], int]:
-    """Return the shards that need no work, and how many rows were read to know."""
+def _planned(
+    folder: Path, target: Path, ledger: Ledger, pinned: dict[str, Any], rows_per_shard: int, *, again: bool
+) -> reuse.Plan:
+    """Plan what to work; what is taken over is in `target` afterwards."""
     poison.forget(target)
     if again:
         for path in sorted(target.iterdir()):
             if path.is_dir():
                 shutil.rmtree(path)
-        return set(), 0
-    whole = reuse.whole(target, shards)
-    if whole:
-        return whole, 0
-    return reuse.unchanged(folder, target, ledger, pinned, shards)
+        return reuse.Plan(work=plan_shards(ledger, rows_per_shard))
+    if there := reuse.finished(folder, target):
+        return reuse.Plan(work=there)
+    return reuse.plan(folder, target, ledger, pinned, rows_per_shard)
 
 
 def _rows(ledger: Ledger) -> int:

@@ -29,6 +29,7 @@ from enfold.run import poison
 from enfold.run.digest import slot_digests
 from enfold.run.plan import ROWS_PER_SHARD, Shard
 from enfold.run.room import Room
+from enfold.run.slots import counts
 
 MEMORY = "256MB"  # of a fold's database; what needs more is spilled to disk
 _ROOM = Room(engine.cores() * ROWS_PER_SHARD)
@@ -96,7 +97,9 @@ def _work(job: Job, shard: Shard, clock: Clock, events: dict[str, pa.Table]) -> 
         ledger, parsed, tasks = _prepared(job)
         tasks, lost = _as_expected(job, tasks)
     with clock.at("read"):
-        events |= read_events(ledger, job.cut, [(shard.slot_from, shard.slot_until)])
+        found, rows_read = read_counting(ledger, job.cut, shard.ranges)
+        events |= found
+        del found
     read = sum(t.num_rows for t in events.values())
     with _ROOM.of(read):
         with clock.at("fold"):
@@ -109,20 +112,19 @@ def _work(job: Job, shard: Shard, clock: Clock, events: dict[str, pa.Table]) -> 
         schemas = {**schema.state(), **schema.results()}
         with clock.at("digest"):
             slots = {n: slot_digests(schemas[n], t) for n, t in sorted(tables.items())}
+            rows = {n: counts(t) for n, t in sorted(tables.items())}
         files = {}
         with clock.at("write"):
-            for name, rows in tables.items():
+            for name, table in tables.items():
                 sink = io.BytesIO()
-                pq.write_table(rows, sink, compression="zstd", write_page_checksum=True)
+                pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
                 storage.replace(target / name / f"{shard.name}.parquet", sink.getvalue())
                 files[name] = storage.sha256(sink.getvalue())
-    observed = {"seconds": clock.seconds, "rows": read, "peak_memory": peak_memory()}
+    observed = {"seconds": clock.seconds, "rows": read, "rows_read": rows_read, "peak_memory": peak_memory()}
     storage.replace(target / WATCHED / f"{shard.name}.json", json.dumps(observed).encode())
     summary = {
-        "shard": shard.name,
-        "subjects": state["subjects"].num_rows,
-        "events": read,
-        "rows": {n: t.num_rows for n, t in sorted(tables.items())},
+        "shard": shard.text,
+        "rows": rows,
         "slots": slots,
         "failures": [asdict(f) for f in [*lost, *out.failures]],
         "files": files,
@@ -152,8 +154,18 @@ def peak_memory() -> int:
 
 
 def read_events(ledger: Ledger, cut: Cut, slots: Slots | None = None) -> dict[str, pa.Table]:
-    """Return the events that a cut sees by position and recorded time, files verified."""
-    return {t: _recorded(ledger.read(t, upto=cut.position, slots=slots), ledger, cut) for t in schema.events()}
+    """Return the events that a cut sees by position and recorded time, verified."""
+    return read_counting(ledger, cut, slots)[0]
+
+
+def read_counting(ledger: Ledger, cut: Cut, slots: Slots | None = None) -> tuple[dict[str, pa.Table], int]:
+    """Return the same, and how many rows had to be read to find them."""
+    events, count = {}, 0
+    for event_type in schema.events():
+        rows, read = ledger.read_counting(event_type, upto=cut.position, slots=slots)
+        events[event_type] = _recorded(rows, ledger, cut)
+        count += read
+    return events, count
 
 
 def _recorded(rows: pa.Table, ledger: Ledger, cut: Cut) -> pa.Table:

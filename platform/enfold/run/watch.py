@@ -60,6 +60,6 @@ def observed(target: Path, worked: list[Shard]) -> dict[str, Any]:
         found = json.loads((target / WATCHED / f"{shard.name}.json").read_text("utf-8"))
         for stage, took in found["seconds"].items():
             seconds[stage] = round(seconds.get(stage, 0.0) + took, 3)
-        rows += found["rows"]
+        rows += found["rows_read"]
         peak = max(peak, found["peak_memory"])
     return {"stage_seconds": seconds, "rows_read": rows, "peak_memory": peak}

@@ -15,6 +15,7 @@ from enfold import schema
 from enfold.ledger import storage
 from enfold.run.digest import slot_digests
 from enfold.run.plan import Shard
+from enfold.run.slots import counts
 
 MARK = "withdrawn"  # in a shard's summary: the aliases whose rows were taken out; such a shard is worked again
 
@@ -54,7 +55,7 @@ def _take_out(target: Path, shard: Shard, summary: dict[str, object], aliases: l
         sink = io.BytesIO()
         pq.write_table(after, sink, compression="zstd", write_page_checksum=True)
         storage.replace(path, sink.getvalue())
-        files[name], rows[name] = storage.sha256(sink.getvalue()), after.num_rows
+        files[name], rows[name] = storage.sha256(sink.getvalue()), counts(after)
         slots[name] = slot_digests(table, after)
     if gone:
         mark = {"rows": rows, "slots": slots, "files": files, MARK: sorted(gone)}
