@@ -11,8 +11,10 @@ import pytest
 from enfold import schema
 from enfold.cli.main import main as enfold
 from enfold.errors import EnfoldError
+from enfold.ledger.canonical import slot
 from enfold.ledger.ledger import Draft, Ledger
 from enfold.run import manifest as manifest_file
+from enfold.run import reuse
 from enfold.run.plan import Shard, plan_shards
 from enfold.run.run import run
 from enfold.serve.build import build, current
@@ -61,13 +63,16 @@ def test_a_run_with_other_shards_leaves_no_file_of_the_earlier_ones(sharded: tup
     assert stems == set(second["shards"])
 
 
-def test_one_new_event_works_one_shard_and_equals_the_full_run(
+def test_one_new_event_works_one_slot_and_equals_the_full_run(
     sharded: tuple[Path, dict[str, object]], tmp_path: Path
 ) -> None:
     study, first = sharded
     land(study, tmp_path, "visit.csv", "event_id,subject_id,occurred,status\nlate,DEMO-001,2025-06-01,held\n")
     second = run(study, rows_per_shard=SMALL)
-    assert len(second["worked"]) == 1
+    place = slot("DEMO", "DEMO-001")
+    assert second["worked"] == [Shard.of({place}).name]
+    assert second["slots"][second["worked"][0]] == ((place, place + 1),)
+    assert set(first["shards"]) <= set(second["shards"]), "none holds this slot alone, so all are taken over"
     assert second["rows_read"] < first["rows_read"] / 3
     assert not same(first, second)
     full = run(study, rows_per_shard=SMALL, again=True)
@@ -79,10 +84,11 @@ def test_one_new_event_works_one_shard_and_equals_the_full_run(
 
 
 def test_a_history_of_changes_run_step_by_step_equals_each_full_run(
-    sharded: tuple[Path, dict[str, object]], tmp_path: Path
+    sharded: tuple[Path, dict[str, object]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """New facts, corrections, retractions, a new subject and a redaction, in an order drawn by chance."""
     study, _ = sharded
+    monkeypatch.setattr(reuse, "THIN", 2)  # so that small shards are merged on the way
     rng = random.Random(5)
     ids = sorted(Ledger(study / "ledger").read("assessment").column("event_id").to_pylist())
     steps = []
@@ -164,16 +170,15 @@ def poison(study: Path, ids: tuple[str, ...], subject: str = "DEMO-007") -> int:
     row = {"study_id": "DEMO", "subject_id": subject, "schema_version": 1, "occurred": "2025-99-99", "status": "held"}
     rows = pa.Table.from_pylist([{**row, "event_id": i} for i in ids], schema=shape)
     ledger.append(lambda _: Draft({"visit": rows}), kind="landing", author="test", reason="test")
-    (slot,) = set(ledger.read("visit", after=ledger.position - 1).column("slot").to_pylist())
-    return int(slot)
+    return slot("DEMO", subject)
 
 
 def test_a_poisoned_shard_names_its_events_and_the_others_finish(sharded: tuple[Path, dict[str, object]]) -> None:
     study, first = sharded
     build(study, str(first["run"])[:16])
     served = current(study)
-    slot = poison(study, ("bad-1",))
-    (hit,) = [s for s in plan_shards(Ledger(study / "ledger"), SMALL) if slot in s.slots]
+    place = poison(study, ("bad-1",))
+    (hit,) = [s for s in plan_shards(Ledger(study / "ledger"), SMALL) if place in s.slots]
     with pytest.raises(EnfoldError) as caught:
         run(study, rows_per_shard=SMALL, again=True)
     text = str(caught.value)
@@ -186,7 +191,7 @@ def test_a_poisoned_shard_names_its_events_and_the_others_finish(sharded: tuple[
     # the event withdrawn, the run that follows has only that slot left
     assert enfold(["retract", str(study), "bad-1", "--reason", "test", "--author", "test"]) == 0
     healed = run(study, rows_per_shard=SMALL)
-    assert healed["worked"] == [Shard.of({slot}).name]
+    assert healed["worked"] == [Shard.of({place}).name]
     assert same({**healed, "events": 0}, {**run(study, rows_per_shard=SMALL, again=True), "events": 0})
 
 
