@@ -29,7 +29,7 @@ def test_what_does_not_fit_in_memory_never_lands_where_the_command_was_called(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_process_spilled_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_killed_processspilled_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     folder = tmp_path / f"enfold-{os.getuid()}"
     folder.mkdir()
@@ -37,16 +37,16 @@ def test_what_a_killed_process_spilled_goes(tmp_path: Path, monkeypatch: pytest.
     ended.wait()
     (folder / f"duckdb_temp_{ended.pid}_0_storage.tmp").write_bytes(b"left behind")
     (folder / f"duckdb_temp_{os.getpid()}_0_storage.tmp").write_bytes(b"in use")
-    engine._spill.cache_clear()
+    engine.spill.cache_clear()
     engine.connect().close()
     assert [p.name for p in folder.iterdir()] == [f"duckdb_temp_{os.getpid()}_0_storage.tmp"]
-    engine._spill.cache_clear()
+    engine.spill.cache_clear()
 
 
 def test_a_folder_of_somebody_else_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     (tmp_path / f"enfold-{os.getuid()}").symlink_to(tmp_path)
-    engine._spill.cache_clear()
+    engine.spill.cache_clear()
     with pytest.raises(DeniedError, match="not a folder of yours"):
         engine.connect()
-    engine._spill.cache_clear()
+    engine.spill.cache_clear()

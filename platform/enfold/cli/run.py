@@ -49,7 +49,7 @@ def execute(args: argparse.Namespace) -> int:
     cut = one.cut if one else Cut(ledger.position if args.position is None else args.position, *bounds)
     manifest = run(args.study, cut, runner=args.runner, options=args.beam, dev=args.dev, again=args.again, say=say)
     pins = cuts.check(one, manifest) if one else []
-    build(args.study, manifest["run"][:16])
+    build(args.study, manifest["run"][:16], anew=args.again)
     lines = [
         f"run {manifest['run'][:16]}: {manifest['events']} events of {manifest['subjects']} subjects, "
         f"{manifest['rows']['verdicts']} verdicts, {manifest['rows']['data_findings']} data findings",

@@ -19,7 +19,7 @@ def connect(threads: int = 1) -> duckdb.DuckDBPyConnection:
     con = duckdb.connect(":memory:")
     con.execute("SET GLOBAL TimeZone = 'UTC'")  # cursors too
     con.execute(f"SET threads = {threads:d}")
-    con.execute(f"SET temp_directory = '{_spill().replace(chr(39), chr(39) * 2)}'")
+    con.execute(f"SET temp_directory = '{spill().replace(chr(39), chr(39) * 2)}'")
     con.execute("SET enable_external_access = false")
     con.execute("SET preserve_insertion_order = false")
     return con
@@ -47,7 +47,7 @@ def _shared(process: int) -> duckdb.DuckDBPyConnection:
 
 
 @cache
-def _spill() -> str:
+def spill() -> str:
     """Return the folder for what does not fit in memory.
 
     DuckDB would use the folder that the command was called in. This one is the user's alone, because patient data

@@ -18,6 +18,7 @@ from enfold.ledger.ledger import Ledger
 from enfold.report.abstract import figures_of
 from enfold.run.digest import HOST_STAMPS
 from enfold.run.run import run
+from enfold.serve import layers
 from enfold.serve.build import build
 from enfold.serve.study import connect
 
@@ -50,6 +51,7 @@ def both(a: Path, b: Path) -> duckdb.DuckDBPyConnection:
     for name, file in (("a", a), ("b", b)):
         path = str(file).replace("'", "''")
         con.execute(f"ATTACH '{path}' AS {name} (READ_ONLY)")
+        layers.attach(con, file, name)
     con.execute(_EVENTS)
     return con
 

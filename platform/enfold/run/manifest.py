@@ -80,17 +80,25 @@ def part(
     Raises:
         IntegrityError: a file is missing, damaged or altered.
     """
-    source = folder / "runs" / run
-    try:
-        summary = json.loads(storage.read_verified(source / "shards" / f"{shard}.json", manifest["summaries"][shard]))
-        data = storage.read_verified(source / name / f"{shard}.parquet", summary["files"][name])
-    except IntegrityError as error:
-        msg = f"runs/{run}/{name}: {error.message}"
-        raise IntegrityError(msg, remedy=AGAIN) from None
+    said = summary(folder, run, manifest, shard)
+    data = _verified(folder, run, f"{name}/{shard}.parquet", said["files"][name])
     rows = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
     counting = {s for begin, end in manifest["slots"][shard] for s in range(begin, end)}
     wanted = {s for s in counting if slots is None or s in slots}
-    return rows if wanted == Shard.parse(summary["shard"]).slots else only(rows, wanted)
+    return rows if wanted == Shard.parse(said["shard"]).slots else only(rows, wanted)
+
+
+def summary(folder: Path, run: str, manifest: dict[str, Any], shard: str) -> dict[str, Any]:
+    """Return what a shard reported, verified."""
+    return dict(json.loads(_verified(folder, run, f"shards/{shard}.json", manifest["summaries"][shard])))
+
+
+def _verified(folder: Path, run: str, name: str, digest: str) -> bytes:
+    try:
+        return storage.read_verified(folder / "runs" / run / name, digest)
+    except IntegrityError as error:
+        msg = f"runs/{run}/{name.partition('/')[0]}: {error.message}"
+        raise IntegrityError(msg, remedy=AGAIN) from None
 
 
 def _seal(manifest: dict[str, Any]) -> str:

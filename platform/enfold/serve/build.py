@@ -1,5 +1,6 @@
 """Build the serving file of a run: written aside, renamed into place, opened read-only."""
 
+import contextlib
 import json
 import secrets
 from pathlib import Path
@@ -9,10 +10,11 @@ import duckdb
 import pyarrow as pa
 
 from enfold import schema, study
-from enfold.errors import UsageError
+from enfold.errors import IntegrityError, UsageError
 from enfold.ledger import storage
 from enfold.ledger.ledger import Ledger, added_in
 from enfold.run import manifest
+from enfold.serve import layers
 from enfold.shipped import package_file, shipped_names
 
 _ASKED = pa.schema([(n, pa.string()) for n in ("alias", "id", "imputation", "met_means")])
@@ -26,38 +28,63 @@ _RULES = pa.schema(
 )
 
 
-def build(folder: Path, run: str, *, publish: bool = True) -> Path:
-    """Build `serve/<run>.duckdb` from the run's Parquet files and point `serve/current.json` at it.
+def build(folder: Path, run: str, *, publish: bool = True, anew: bool = False) -> Path:
+    """Build `serve/<run>.duckdb` and the layers beside it from the run's files, and point `serve/current.json` at it.
 
-    With `publish` false the file in force stays what it was, and one that is there is not built again.
+    Layers of the file in force, or of an earlier build, are taken over as far as their slots did not change
+    (serve/layers.py). With `publish` false the file in force stays what it was, and one that is there is not built
+    again; with `anew` no layer is taken over.
     """
     target = folder / "serve" / f"{run}.duckdb"
     if not publish and target.exists():
         return target
     found = manifest.read(folder, run)
     with schema.using(added_in(folder, found["pins"]["position"])), storage.writing(target.parent) as unfinished:
-        if unfinished:  # a build that was killed left its file aside
-            storage.sweep(target.parent, lambda p: not p.name.startswith("."))
+        if unfinished:  # a build that was killed left files aside
+            layers.sweep(target.parent)
         aside = target.with_name(f".{secrets.token_hex(8)}.duckdb")
-        _write(aside, folder, run, found)
+        files = _layers(aside, target, folder, run, found, anew=anew)
+        _write(aside, target, folder, found, files)
         aside.replace(target)
         storage.sync_folder(target.parent)
+        for path in target.parent.glob(f"{run}-*.duckdb"):
+            if path not in {layers.file_of(target, x.id) for x in files}:  # of an earlier build
+                storage.remove(path)
         if publish:
             pointer = json.dumps({"run": run, "file": target.name}).encode()
             storage.replace(target.parent / "current.json", pointer)
     return target
 
 
-def _write(aside: Path, folder: Path, run: str, found: dict[str, Any]) -> None:
+def _layers(
+    aside: Path, target: Path, folder: Path, run: str, found: dict[str, Any], *, anew: bool
+) -> list[layers.Layer]:
+    """Put every layer of a serving file in its place: those taken over, and one of what is new."""
+    have: list[layers.Layer] = []
+    source = target
+    if not anew and target.exists():
+        have = layers.of(target, intact=True)  # nothing may have changed but a bit: this is how that is mended
+    elif not anew:
+        with contextlib.suppress(UsageError, IntegrityError):
+            source = current(folder)
+            have = layers.of(source)
+    wanted = layers.wanted(folder, run, found)
+    kept, new = layers.plan(wanted, have)
+    if source != target:
+        try:
+            for layer in kept:
+                storage.share(layers.file_of(source, layer.id), layers.file_of(target, layer.id))
+        except FileNotFoundError:
+            kept, new = [], set(wanted)
+    if new:
+        kept = [*kept, layers.write(target, aside, folder, run, found, {s: wanted[s] for s in new})]
+    return kept
+
+
+def _write(aside: Path, target: Path, folder: Path, found: dict[str, Any], files: list[layers.Layer]) -> None:
     con = duckdb.connect(str(aside))
     con.execute("SET TimeZone = 'UTC'")
-    for name, table in {**schema.state(), **schema.results()}.items():
-        parts = manifest.parts(folder, run, found, name)
-        con.register("part", pa.concat_tables(parts) if parts else table.arrow().empty_table())
-        order = ", ".join(f'"{k}"' for k in table.key)
-        con.execute(f'CREATE TABLE "{name}" AS SELECT * FROM part ORDER BY {order}')
-        con.unregister("part")
-        con.execute(f"COMMENT ON TABLE \"{name}\" IS '{table.about.replace(chr(39), chr(39) * 2)}'")
+    layers.views(con, target, files)
     con.register(
         "info", pa.table({"key": list(found["pins"]), "value": [json.dumps(v) for v in found["pins"].values()]})
     )

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from enfold.errors import IntegrityError, UsageError
 from enfold.run.manifest import AGAIN
+from enfold.serve import layers
 from enfold.serve.build import current
 
 
@@ -45,11 +46,16 @@ def connect(file: Path) -> duckdb.DuckDBPyConnection:
         con = duckdb.connect(str(file), read_only=True)
     except duckdb.Error as error:
         raise _damaged(file, error) from None
-    # opened twice by one process it is one database, whose settings were made and locked the first time
-    if con.execute("SELECT NOT current_setting('lock_configuration')").fetchall()[0][0]:
-        con.execute("SET GLOBAL TimeZone = 'UTC'")
-        con.execute("SET enable_external_access = false")
-        con.execute("SET lock_configuration = true")
+    try:
+        # opened twice by one process it is one database, whose settings were made and locked the first time
+        if con.execute("SELECT NOT current_setting('lock_configuration')").fetchall()[0][0]:
+            layers.attach(con, file)
+            con.execute("SET GLOBAL TimeZone = 'UTC'")
+            con.execute("SET enable_external_access = false")
+            con.execute("SET lock_configuration = true")
+    except duckdb.Error as error:
+        con.close()
+        raise _damaged(file, error) from None
     _with_results(con, kept_results(file))
     return con
 

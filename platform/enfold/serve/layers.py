@@ -1,0 +1,196 @@
+"""Layers: the rows that are served, in DuckDB files that are never changed once they are written.
+
+A layer holds all rows of some slots. A serving file is made of views over a few layers, and names for each the slots
+that still count in it. After one new event it takes over the layers of the serving file before it, by hard link, and
+adds a small one. A new layer swallows those before it that are not much larger, so that there are few of them.
+"""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from enfold import schema
+from enfold.ledger import engine, storage
+from enfold.run import manifest
+from enfold.run.slots import slots_of
+
+SHARE = 4  # layers that together would hold more than a quarter of all rows beside the first are one again
+GROWTH = 4  # a layer stands beside a newer one only if it is so many times larger
+MEMORY = "2GB"  # of DuckDB while it sorts; what is more goes to disk
+
+Content = tuple[str, int]  # of a slot: digest of the summary that its rows are from, and how many they are
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One file: what it holds, which of that still counts, and the SHA-256 of the file."""
+
+    id: str
+    sha256: str
+    held: frozenset[int]
+    counting: dict[int, Content]
+
+    @property
+    def rows(self) -> int:
+        """How many rows count in it."""
+        return sum(rows for _, rows in self.counting.values())
+
+
+def wanted(folder: Path, run: str, found: dict[str, Any]) -> dict[int, Content]:
+    """Return what each slot of a finished run holds."""
+    out = {}
+    for shard, digest in found["summaries"].items():
+        rows: dict[str, dict[str, int]] = manifest.summary(folder, run, found, shard)["rows"]
+        for begin, end in found["slots"][shard]:
+            for slot in range(begin, end):
+                out[slot] = digest, sum(table.get(str(slot), 0) for table in rows.values())
+    return out
+
+
+def plan(wanted: dict[int, Content], have: list[Layer]) -> tuple[list[Layer], set[int]]:
+    """Return the layers to take over, each with what still counts in it, and the slots of a new one."""
+    kept = [replace(x, counting={s: c for s, c in x.counting.items() if wanted.get(s) == c}) for x in have]
+    kept = [x for x in kept if x.counting]
+    new = set(wanted).difference(*(x.counting for x in kept))
+    while new and len(kept) > 1 and kept[-1].rows < GROWTH * sum(wanted[s][1] for s in new):
+        new |= set(kept.pop().counting)
+    beside = sum(wanted[s][1] for s in new) + sum(x.rows for x in kept[1:])
+    if SHARE * beside > sum(rows for _, rows in wanted.values()):
+        return [], set(wanted)
+    return kept, new
+
+
+def file_of(target: Path, layer: str) -> Path:
+    """Return where a layer of the serving file `target` lies: beside it, by a name of its own."""
+    return target.with_name(f"{target.stem}-{layer}.duckdb")
+
+
+def write(target: Path, aside: Path, folder: Path, run: str, found: dict[str, Any], what: dict[int, Content]) -> Layer:
+    """Write a layer of these slots from the run's verified files, by way of `aside`."""
+    con = duckdb.connect(str(aside))
+    con.execute("SET TimeZone = 'UTC'")
+    con.execute(f"SET temp_directory = '{engine.spill().replace(chr(39), chr(39) * 2)}'")
+    con.execute(f"SET memory_limit = '{MEMORY}'")
+    for name, table in {**schema.state(), **schema.results()}.items():
+        _table(con, name, table, folder, run, found, what)
+    con.close()
+    text = json.dumps({slot: digest for slot, (digest, _) in sorted(what.items())})
+    made = Layer(storage.sha256(text.encode())[:16], _sha256(aside), frozenset(what), what)
+    aside.replace(file_of(target, made.id))
+    return made
+
+
+def _table(
+    con: duckdb.DuckDBPyConnection,
+    name: str,
+    table: schema.Table,
+    folder: Path,
+    run: str,
+    found: dict[str, Any],
+    slots: dict[int, Content],
+) -> None:
+    """Write the rows of these slots in order of the table's key, one shard in memory at a time."""
+    shape = table.arrow().append(pa.field("slot", pa.int16()))
+    shards = [s for s in found["shards"] if any(n in slots for b, e in found["slots"][s] for n in range(b, e))]
+    failed = []
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        try:
+            for shard in shards:
+                rows = manifest.part(folder, run, found, name, shard, slots)
+                yield from rows.append_column("slot", pa.array(slots_of(rows), pa.int16())).cast(shape).to_batches()
+        except Exception as error:
+            failed.append(error)  # DuckDB would make another one of it
+            raise
+
+    con.register("part", pa.RecordBatchReader.from_batches(shape, batches()))
+    order = ", ".join(f'"{k}"' for k in table.key)
+    try:
+        con.execute(f'CREATE TABLE "{name}" AS SELECT * FROM part ORDER BY {order}')
+    except Exception:
+        if failed:
+            raise failed[0] from None
+        raise
+    con.unregister("part")
+
+
+def views(con: duckdb.DuckDBPyConnection, target: Path, layers: list[Layer]) -> None:
+    """Write into a serving file what its layers hold; attach them, and create a view of each table over them."""
+    con.execute("CREATE SCHEMA layers")
+    con.register("rows", pa.Table.from_pylist([{"layer": x.id, "sha256": x.sha256} for x in layers]))
+    con.execute("CREATE TABLE layers.files AS FROM rows")
+    held = [
+        {"layer": x.id, "slot": s, "summary": x.counting.get(s, (None, 0))[0], "rows": x.counting.get(s, (None, 0))[1]}
+        for x in layers
+        for s in sorted(x.held)
+    ]
+    con.register("rows", pa.Table.from_pylist(held))
+    con.execute("CREATE TABLE layers.slots AS FROM rows")
+    con.unregister("rows")
+    attach(con, target)
+    for name, table in {**schema.state(), **schema.results()}.items():
+        columns = ", ".join(f'"{c}"' for c in table.names)
+        parts = [f'SELECT {columns} FROM "layer_{x.id}"."main"."{name}"{_where(x)}' for x in layers]
+        con.execute(f'CREATE VIEW "{name}" AS {" UNION ALL ".join(parts)}')
+        con.execute(f"COMMENT ON VIEW \"{name}\" IS '{table.about.replace(chr(39), chr(39) * 2)}'")
+
+
+def _where(layer: Layer) -> str:
+    here, gone = sorted(layer.counting), sorted(layer.held - set(layer.counting))
+    if not gone:
+        return ""
+    few, word = (gone, "NOT IN") if len(gone) < len(here) else (here, "IN")
+    return f" WHERE slot {word} ({', '.join(map(str, few))})"
+
+
+def attach(con: duckdb.DuckDBPyConnection, file: Path, catalog: str | None = None) -> None:
+    """Attach the layers of a serving file that is open, or attached as `catalog`."""
+    place = f'"{catalog}".' if catalog else ""
+    for (layer,) in con.execute(f"SELECT layer FROM {place}layers.files").fetchall():
+        path = str(file_of(file, layer)).replace("'", "''")
+        con.execute(f"ATTACH IF NOT EXISTS '{path}' AS \"layer_{layer}\" (READ_ONLY)")
+
+
+def of(file: Path, *, intact: bool = False) -> list[Layer]:
+    """Return the layers of a serving file, the oldest first; none if it is missing or damaged.
+
+    With `intact` the layers themselves are verified as well.
+    """
+    with contextlib.suppress(duckdb.Error, FileNotFoundError):
+        con = duckdb.connect(str(file), read_only=True)
+        files = con.execute("SELECT layer, sha256 FROM layers.files").fetchall()
+        slots = con.execute("SELECT layer, slot, summary, rows FROM layers.slots").fetchall()
+        con.close()
+        if intact and any(_sha256(file_of(file, layer)) != sha256 for layer, sha256 in files):
+            return []
+        return [
+            Layer(
+                layer,
+                sha256,
+                frozenset(s for x, s, _, _ in slots if x == layer),
+                {s: (summary, rows) for x, s, summary, rows in slots if x == layer and summary},
+            )
+            for layer, sha256 in files
+        ]
+    return []
+
+
+def sweep(folder: Path) -> None:
+    """Remove layers that no serving file names, and what a build that was killed left aside."""
+    storage.sweep(folder, lambda p: not p.name.startswith("."))
+    for path in folder.glob("*.duckdb"):
+        target, dash, layer = path.stem.partition("-")
+        if dash and layer not in {x.id for x in of(path.with_name(f"{target}.duckdb"))}:
+            storage.remove(path)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
