@@ -39,6 +39,7 @@ bench: setup  ## what ledger and run cost, as ratios in one run (half an hour)
 	$(BIN)/python tests/bench/ledger.py
 	$(BIN)/python tests/bench/run.py
 	$(BIN)/python tests/bench/report.py
+	$(BIN)/python tests/bench/increment.py
 
 check: setup  ## lint, types, layers, generated documentation
 	$(BIN)/ruff check .

@@ -122,7 +122,7 @@ def _looks(study: Path, run: str) -> dict[str, Callable[[str], bool]]:
     def of_the_run(what: str) -> bool:
         shutil.copytree(study / "serve", study / "kept")
         try:
-            if _refuses(lambda: build(study, run)):
+            if _refuses(lambda: build(study, run, anew=True)):
                 return True
             assert scene.served(study) == served, f"{what}: another result is served"
         finally:

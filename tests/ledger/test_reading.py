@@ -97,3 +97,24 @@ def test_no_octet_that_is_not_verified_is_handed_out(
     with contextlib.suppress(IntegrityError):
         found, _ = reading.read(*asked)
     assert found is None or found.equals(reading.read(packed.path, *asked[1:])[0])
+
+
+def test_many_small_commits_are_read_once_for_all_shards(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Ledger.create(tmp_path_factory.mktemp("many") / "ledger")
+    for n in range(20):
+        land(made, f"v{n}", of=range(n, SUBJECTS, 20))
+    whole = Ledger(made.path).read("visit")
+    opened = []
+    real = storage.read_verified
+    monkeypatch.setattr(storage, "read_verified", lambda path, *rest: opened.append(path) or real(path, *rest))
+    counts = 0
+    for begin in range(0, 1024, 128):
+        rows, count = made.read_counting("visit", slots=[(begin, begin + 128)], after=3, upto=15)
+        counts += count
+        wanted = reading.of_positions(reading.of_slots(whole.sort_by("slot"), [(begin, begin + 128)]), 3, 15)
+        assert sorted(rows.column("event_id").to_pylist()) == sorted(wanted.column("event_id").to_pylist())
+    assert len(opened) == len(set(opened)) == 20
+    assert counts == whole.num_rows == SUBJECTS
+    assert reading.across(made.segments[:10]) == [], "few are not kept"

@@ -4,6 +4,7 @@ import contextlib
 import datetime as dt
 import json
 import secrets
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
@@ -51,6 +52,7 @@ class Ledger:
         upcast.check_steps()
         self._tail: tuple[int, int, pa.Table] = (0, 0, ids.SCHEMA.empty_table())  # after, up to, entries
         self.commits = Chain(path / "commits")
+        self._lock = threading.Lock()
         self._forget(placement.newest(path, self.commits))
 
     @classmethod
@@ -66,6 +68,7 @@ class Ledger:
 
     def _forget(self, generation: Generation) -> None:
         self.generation = generation
+        self._kept: dict[str, tuple[frozenset[str], list[pa.Table]]] = {}
         for name in ("segments", "redactions", "hidden", "added"):
             self.__dict__.pop(name, None)
 
@@ -144,17 +147,31 @@ class Ledger:
     def _read(self, event_type: str, upto: int, after: int, slots: Slots | None) -> tuple[pa.Table, int]:
         parts = [_with_content(segments.stored_schema(event_type)).empty_table()]
         found = self.placed_after(after) if after and after >= self.generation.upto else self.segments
-        count = 0
+        count, kept = 0, frozenset[str]()
+        if slots is not None:
+            kept, rows, count = self._across(event_type)
+            parts += [reading.of_positions(reading.of_slots(part, slots), after, upto) for part in rows]
         for s in found:
-            if s.event_type != event_type or not reading.holds(s, slots, after, upto):
+            if s.event_type != event_type or s.path in kept or not reading.holds(s, slots, after, upto):
                 continue
-            rows, read = reading.read(self.path, s, slots, after, upto)
+            part, read = reading.read(self.path, s, slots, after, upto)
             count += read
-            rows = self._current(rows, s)
-            if self.hidden:
-                rows = rows.filter(pc.invert(pc.is_in(rows.column("event_id"), pa.array(sorted(self.hidden)))))
-            parts.append(rows)
-        return pa.concat_tables(parts), count
+            parts.append(self._current(part, s))
+        every = pa.concat_tables(parts)
+        if self.hidden:
+            every = every.filter(pc.invert(pc.is_in(every.column("event_id"), pa.array(sorted(self.hidden)))))
+        return every, count
+
+    def _across(self, event_type: str) -> tuple[frozenset[str], list[pa.Table], int]:
+        """Return paths of small segments across the slots, their rows, kept once read, and how many were read now."""
+        with self._lock:
+            if event_type in self._kept:
+                return *self._kept[event_type], 0
+            small = reading.across([s for s in self.segments if s.event_type == event_type])
+            rows = [self._current(reading.read(self.path, s, None, 0, s.last_position)[0], s) for s in small]
+            paths = frozenset(s.path for s in small)
+            self._kept[event_type] = paths, [pa.concat_tables(rows).sort_by("slot")] if rows else []
+            return *self._kept[event_type], sum(s.rows for s in small)
 
     def _current(self, rows: pa.Table, s: Segment) -> pa.Table:
         """Return the rows of a segment in today's shape, with the content digest of the landed one."""

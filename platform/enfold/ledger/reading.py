@@ -6,6 +6,7 @@ each 64 KiB. So one subject's rows cost a few thousand rows, not a file, and not
 
 import mmap
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,11 +14,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from enfold.ledger import storage
+from enfold.ledger.canonical import SLOTS
 from enfold.ledger.commits import Segment
-from enfold.ledger.segments import decode
+from enfold.ledger.segments import ROW_GROUP, decode
 from enfold.ledger.storage import BLOCK
 
 Slots = Sequence[tuple[int, int]]  # half-open ranges, in order, apart from one another
+MANY = 16  # small segments of a type
+KEPT = 200_000  # rows of a type, some 60 MB
 MAGIC = 8  # octets at the end of a Parquet file: length of the footer, then PAR1
 
 
@@ -40,15 +44,33 @@ def read(root: Path, s: Segment, slots: Slots | None, after: int, upto: int) -> 
         rows = decode(storage.read_verified(root / s.path, s.sha256, s.blocks))
     else:
         rows = _groups(root / s.path, s.blocks, slots, after, upto)
-    read_ = rows.num_rows
-    if slots is not None and not all_slots:
-        slot = rows.column("slot").to_numpy()
-        bounds = [slot.searchsorted(pair) for pair in slots]
-        rows = pa.concat_tables([rows.slice(b, e - b) for b, e in bounds])
-    if not all_positions:
-        place = rows.column("position")
-        rows = rows.filter(pc.and_(pc.less_equal(place, upto), pc.greater(place, after)))
-    return rows, read_
+    count = rows.num_rows
+    rows = rows if all_slots else of_slots(rows, slots or ())
+    return rows if all_positions else of_positions(rows, after, upto), count
+
+
+def of_slots(rows: pa.Table, slots: Slots) -> pa.Table:
+    """Return the rows, sorted by slot, that lie in `slots`."""
+    slot = rows.column("slot").to_numpy()
+    bounds = [slot.searchsorted(pair) for pair in slots]
+    return pa.concat_tables([rows.slice(b, e - b) for b, e in bounds] or [rows.slice(0, 0)])
+
+
+def of_positions(rows: pa.Table, after: int, upto: int) -> pa.Table:
+    """Return the rows of the positions (after, upto]."""
+    place = rows.column("position")
+    return rows.filter(pc.and_(pc.less_equal(place, upto), pc.greater(place, after)))
+
+
+def across(found: list[Segment]) -> list[Segment]:
+    """Return those of many small segments that each lie across the slots, as far as one may keep their rows in memory.
+
+    A run would open each of them once for every shard: they are better read once.
+    """
+    small = [s for s in found if s.rows <= ROW_GROUP and s.slot_until - s.slot_from >= SLOTS // 16]
+    sums = accumulate(s.rows for s in small)
+    kept = [s for s, rows in zip(small, sums, strict=True) if rows <= KEPT]
+    return kept if len(kept) >= MANY else []
 
 
 def _groups(path: Path, blocks: tuple[str, ...], slots: Slots | None, after: int, upto: int) -> pa.Table:
