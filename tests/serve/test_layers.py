@@ -139,7 +139,7 @@ def test_only_reads_reach_layers(study: Path) -> None:
         f'DELETE FROM "layer_{layer}".main.subjects',
         "DELETE FROM subjects",
         "INSERT INTO subjects SELECT * FROM subjects",
-        f"ATTACH '{current(study)}' AS again",
+        f"ATTACH '{study / 'another.duckdb'}' AS another",
         "CREATE TABLE mine AS FROM subjects",
     ):
         with pytest.raises(Exception, match=r"(?i)read-only|only delete from base table|not an? .*table|disabled"):
