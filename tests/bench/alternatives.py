@@ -58,7 +58,7 @@ def prepare(where: Path, target: Path) -> int:
     for shard in plan_shards(ledger):
         con = engine.connect(threads=engine.cores())
         for name in ("assessment", "retraction", "infusion"):
-            con.register(name, ledger.read(name, slots=((shard.slot_from, shard.slot_until),)))
+            con.register(name, ledger.read(name, slots=shard.ranges))
         corrected = (
             "FROM assessment WHERE hash(event_id) % 20 = 0"  # the demo has no corrections: one in twenty is made
         )

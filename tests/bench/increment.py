@@ -59,8 +59,8 @@ def command(study: Path, *options: str) -> dict[str, Any]:
     whole = time.perf_counter() - begin
     if done.returncode:
         raise SystemExit(done.stderr)
-    document, last = done.stdout.rstrip().rsplit("\n", 1)
-    manifest = json.loads(document)
+    *lines, last = done.stdout.splitlines()
+    manifest = json.loads(next(line for line in lines if line.startswith("{")))
     seconds, cpu = map(float, last.split())
     return {
         "start_up": round(whole - seconds, 2),

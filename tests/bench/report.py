@@ -16,8 +16,10 @@ from pathlib import Path
 import cohort
 import duckdb
 
+from enfold import schema
 from enfold.cli.main import main as enfold
 from enfold.run.shard import peak_memory
+from enfold.serve import layers
 from enfold.serve.build import create_views, current
 from enfold.serve.study import connect
 
@@ -29,10 +31,8 @@ def enlarge(small: Path, large: Path, copies: int) -> None:
     con = duckdb.connect(str(large))
     con.execute("SET TimeZone = 'UTC'")
     con.execute(f"ATTACH '{small}' AS demo (READ_ONLY)")
-    tables = con.execute(
-        "SELECT table_name FROM duckdb_tables() WHERE database_name = 'demo' AND NOT internal ORDER BY ALL"
-    ).fetchall()
-    for (name,) in tables:
+    layers.attach(con, small, "demo")
+    for name in (*schema.state(), *schema.results(), *SINGLE):
         columns = {c for c, *_ in con.execute(f'DESCRIBE demo."{name}"').fetchall()}
         if name in SINGLE or "subject_id" not in columns:
             con.execute(f'CREATE TABLE "{name}" AS FROM demo."{name}"')
@@ -41,6 +41,8 @@ def enlarge(small: Path, large: Path, copies: int) -> None:
         also = ", occasion_id || '-' || k AS occasion_id" if "occasion_id" in columns else ""
         con.execute(f'CREATE TABLE "{name}" AS SELECT * REPLACE ({own}{also}) FROM range({copies}) c(k), demo."{name}"')
     con.execute("DETACH demo")
+    con.execute("CREATE SCHEMA layers")
+    con.execute("CREATE TABLE layers.files (layer VARCHAR, sha256 VARCHAR)")  # none: the rows are here
     create_views(con)
     con.close()
 

@@ -16,7 +16,8 @@ def light(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("light")
     text = (demo.parent / "incoming" / "study.toml").read_text("utf-8")
     head, *parts = text.split("[[")
-    kept = [p for p in parts if not p.startswith("endpoints") or 'endpoint = "crs"' in p or 'endpoint = "icans"' in p]
+    few = ('endpoint = "crs"', 'endpoint = "icans"')
+    kept = [p for p in parts if not p.startswith(("endpoints", "estimands")) or any(name in p for name in few)]
     head = re.sub(r"plugins = \[.*?\]", 'plugins = ["enfold-crs", "enfold-icans"]', head, flags=re.DOTALL)
     (root / "study.toml").write_text("[[".join([head, *kept]), "utf-8")
     study = root / "study"
