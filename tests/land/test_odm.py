@@ -177,6 +177,17 @@ def test_an_outer_group_of_odm_2_is_removed_with_what_is_in_it(tmp_path: Path) -
     assert stands(tmp_path / "S", "assessment", "item") == []
 
 
+def test_an_entry_that_slips_in_before_another_leaves_what_was_said_last(tmp_path: Path) -> None:
+    first = change("36.6", "2026-01-01T10:00:00Z", None, "Insert")
+    start = ODM2.replace('<ItemData ItemOID="TEMP" TransactionType="Insert"><Value>36.60</Value></ItemData>', first)
+    last, between = change("37.0", "2026-01-05T10:00:00Z"), change("36.9", "2026-01-03T10:00:00Z")
+    bring(tmp_path / "S", written(tmp_path, start.format(changes=last)), MAPPING2)
+    report = bring(tmp_path / "S", written(tmp_path, start.format(changes=between + last)), MAPPING2)
+    assert (report.landed, report.already, report.conflicting) == (2, 1, 0)
+    ((number, contested),) = stands(tmp_path / "S", "assessment", "value_number", "contested")
+    assert (f"{number:.1f}", contested) == ("37.0", False)
+
+
 def test_a_removal_of_what_is_gone_is_not_passed_over(tmp_path: Path) -> None:
     twice = change(None, "2026-01-02T10:00:00Z", kind="Remove") + change(None, "2026-01-03T10:00:00Z", kind="Remove")
     found = staged(written(tmp_path, ODM2.format(changes=twice)), MAPPING2)
