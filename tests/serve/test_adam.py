@@ -5,6 +5,7 @@ from decimal import Context, Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyreadstat
 import pytest
@@ -15,6 +16,7 @@ from enfold.cli.export import FORMATS
 from enfold.cli.main import main as enfold
 from enfold.serve import write
 from enfold.serve.specification import ORIGINS, Variable, adam, codelists
+from enfold.shipped import package_file
 from read_back import read
 
 EXPORTED = ("ADSL", "ADAE", "ADEFF", "ADLB", "ADPC", "ADRS", "ADTTE", "ADSRC")
@@ -320,3 +322,30 @@ def test_a_serving_file_of_an_earlier_enfold_is_named(
     assert enfold(["export", str(demo), str(tmp_path / "out"), "--adam"]) == 2
     assert "an earlier enfold made it" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_parameter_codes_are_short_and_one_to_one() -> None:
+    con = duckdb.connect()
+    con.execute(
+        "CREATE TABLE verdicts AS FROM (VALUES ('123', 'overall'), ('sri4', 'overall'), ('sri4', 'sledai'), ('Ähnlich!', 'x')) t(alias, criterion)"
+    )
+    con.execute("CREATE TABLE derived AS FROM (VALUES ('pga', 'pga')) t(alias, measure)")
+    con.execute(
+        "CREATE TABLE findings AS FROM (VALUES ('SDTM_LB', '1,5-AG', 'x'), ('SDTM_LB', 'ALT', 'U/L'), ('LABORATORY', 'ALT', 'U/L'), ('SDTM_LB', '25', 'a'),"
+        " ('SDTM_LB', 'GLUC', 'mg/dL'), ('SDTM_LB', 'GLUC', 'mmol/L'), ('SDTM_LB', 'GLUC', NULL), ('CELL_KINETICS', 'CAR_COPIES', '1'),"
+        " ('PGA', 'PGA_0_3', NULL)) t(instrument, item, unit)"
+    )
+    for view in ("verdict_parameters", "result_parameters"):
+        con.execute(package_file(f"serve/views/{view}.sql"))
+    codes = con.sql("SELECT PARAM, PARAMCD FROM verdict_parameters ORDER BY ALL").fetchall()
+    assert codes == [
+        ("123: overall", "P01"),
+        ("pga: pga", "PGA01"),
+        ("sri4: overall", "SRI401"),
+        ("sri4: sledai", "SRI402"),
+        ("Ähnlich!: x", "HNLIC01"),
+    ]
+    results = con.sql("SELECT DISTINCT PARAM, PARAMCD FROM result_parameters ORDER BY ALL").fetchall()
+    assert results == [
+        ("1,5-AG (x)", "AG"), ("25 (a)", "P"), ("ALT (U/L)", "ALT"), ("CAR_COPIES (1)", "CAR_C01"), ("GLUC (mg/dL)", "GLUC01"), ("GLUC (mmol/L)", "GLUC02"),
+    ]  # fmt: skip

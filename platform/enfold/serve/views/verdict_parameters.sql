@@ -6,7 +6,8 @@ WITH named AS (
     SELECT DISTINCT 'measure', alias, measure FROM derived
 ),
 lettered AS (
-    SELECT *, upper(left(regexp_replace(alias, '^[^A-Za-z]+|[^A-Za-z0-9]', '', 'g'), 5)) AS letters FROM named
+    SELECT *, upper(left(coalesce(nullif(regexp_replace(alias, '^[^A-Za-z]+|[^A-Za-z0-9]', '', 'g'), ''), 'P'), 5)) AS letters
+    FROM named
 ),
 numbered AS (
     SELECT *, CAST(row_number() OVER (PARTITION BY source, letters ORDER BY alias, part <> 'overall', part) AS VARCHAR)
