@@ -38,6 +38,7 @@ torture: setup  ## faults in full: kills, failing calls, power loss, bit rot …
 bench: setup  ## what ledger and run cost, as ratios in one run (half an hour)
 	$(BIN)/python tests/bench/ledger.py
 	$(BIN)/python tests/bench/run.py
+	$(BIN)/python tests/bench/skew.py
 	$(BIN)/python tests/bench/report.py
 	$(BIN)/python tests/bench/increment.py
 

@@ -41,7 +41,9 @@ from enfold.run.run import run
 from enfold.run.shard import Job, peak_memory, work
 from enfold.serve.build import build
 
-NO_ENDPOINTS = re.compile(r"\[\[endpoints\]\].*?(?=\n\[|\Z)", re.S)
+NO_ENDPOINTS = re.compile(
+    r"\[+(endpoints|analysis_sets|estimands|report)[].].*?(?=\n\[|\Z)", re.S
+)  # and what names them
 
 
 def plain(where: Path) -> dict[str, str]:
