@@ -23,6 +23,7 @@ from enfold.serve import layers
 from enfold.serve.build import create_views, current
 from enfold.serve.study import connect
 
+FIGURES = "all, and the figures that JSON holds"
 SINGLE = ("asked", "levels", "rules", "run_pins", "served", "analysis_set_rules")  # not of subjects
 
 
@@ -54,8 +55,8 @@ def one(file: str, key: str | None) -> None:
     from enfold.report.tables import sheets
 
     con = connect(Path(file))
-    made = sheets(con, source(con).study, only=key)
-    if key is None:
+    made = sheets(con, source(con).study, only=None if key == FIGURES else key)
+    if key == FIGURES:
         figures_of(con)
     counts = {
         f"{s.key}|{line.label}|{c}": [int(v.value) for v in cell.values if v.method == "count" and v.value]
@@ -75,7 +76,7 @@ def measured(file: Path, key: str | None) -> dict[str, object]:
 
 
 def main(sizes: list[int]) -> None:
-    """Measure each size, all tables and one."""
+    """Measure each size: all tables, JSON, one table."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         study = cohort.demo(root)
@@ -86,7 +87,7 @@ def main(sizes: list[int]) -> None:
             copies = max(1, round(patients / 22))
             file = root / f"{patients}.duckdb"
             enlarge(small, file, copies)
-            for key in (None, "response-sri4"):
+            for key in (None, FIGURES, "response-sri4"):
                 found = measured(file, key)
                 counts = found.pop("counts")
                 wrong = [k for k, n in counts.items() if n != [copies * m for m in base[k]]]  # type: ignore[attr-defined,index]

@@ -454,6 +454,8 @@ def test_results_carry_run_population_filter_method_and_estimand(made: dict[str,
         "19",
     )
     assert {r["method"] for r in rows} == {"count", "proportion", "clopper_pearson"}
+    named = {r["label"]: r["estimand"] for r in rows}
+    assert (named["W12"], named["W4"], named["Dose level 1"]) == ("sri4_week_12", None, None)
 
 
 def test_a_source_makes_only_what_is_wanted(con: duckdb.DuckDBPyConnection, demo: Path) -> None:

@@ -24,7 +24,7 @@ VERBS = {
     "explain": "show the criteria of one verdict, with their events and source rows",
     "subject": "show the course of one patient, each value with its events",
     "queries": "list or export data findings as a query list",
-    "report": "print the trial's figures",
+    "report": "print or write the trial's tables, pictures and numbers",
     "export": "write a run's data in a format of the field",
     "redact": "remove the content of events for good, lawfully and on record",
     "parcel": "write a run with all it rests on as one archive that needs no enfold",

@@ -43,7 +43,7 @@ class Line:
         label: first column.
         filter: which rows of the population it speaks of, in the names of the table's statement.
         cells: one a column after the first.
-        estimand: the estimand that this line estimates, where it is not that of the table.
+        estimand: the estimand that this line estimates, where not all lines of the table do.
     """
 
     label: str
@@ -79,14 +79,18 @@ class Sheet:
         )
 
     def results(self) -> Iterator[dict[str, Any]]:
-        """Yield one row for each number, and one for each cell that holds none."""
+        """Yield one row for each number, and one for each cell that holds none.
+
+        Where lines name their own estimands, the others estimate none.
+        """
+        own = any(line.estimand for line in self.lines)
         for row, line in enumerate(self.lines, start=1):
             for column, (title, cell) in enumerate(zip(self.header[1:], line.cells, strict=True), start=1):
                 for part, value in enumerate(cell.values or (Value("text", None, "text"),), start=1):
                     yield {
                         "table_key": self.key, "row": row, "column": column, "part": part,
                         "label": line.label, "header": title, "population": self.population,
-                        "estimand": line.estimand or self.estimand, "filter": line.filter,
+                        "estimand": line.estimand if own else self.estimand, "filter": line.filter,
                         "method": value.method, "statistic": value.statistic, "value": value.value,
                         "printed": cell.text,
                     }  # fmt: skip

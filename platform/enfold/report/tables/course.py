@@ -90,7 +90,8 @@ def relapses(source: Source) -> list[Sheet]:
             label = "Relapse" if r["criterion"] == "overall" else f"By criterion: {r['criterion'].replace('_', ' ')}"
             where = f"criterion = {text(r['criterion'])}"
             of_all = source.cells.share(r["met"], r["infused"])
-            lines.append(Line(label, where, (*cells, *of_all[:2], count(r["not_evaluable"]))))
+            mine = chosen.id if chosen and r["criterion"] == "overall" else None
+            lines.append(Line(label, where, (*cells, *of_all[:2], count(r["not_evaluable"])), mine))
         header = ("", "Of those at risk", "%", source.cells.level, "Of all subjects", "%", "Not evaluable")
         notes = [
             "At risk: subjects with a response (low disease activity or remission) who could be judged.",
