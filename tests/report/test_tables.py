@@ -462,3 +462,11 @@ def test_a_source_makes_only_what_is_wanted(con: duckdb.DuckDBPyConnection, demo
     assert Source(con, study_of(demo), "dlt").wants("dlt")
     assert not Source(con, study_of(demo), "dlt").wants("crs-grade")
     assert [s.key for s in sheets(con, study_of(demo), only="dlt")] == ["dlt"]
+
+
+def test_a_serving_file_of_an_earlier_enfold_says_how_to_mend_it(demo: Path) -> None:
+    from enfold.errors import UsageError
+    from enfold.report.question import source
+
+    with pytest.raises(UsageError, match="earlier enfold"):
+        source(changed(demo, "DROP TABLE served"))

@@ -6,6 +6,7 @@ from typing import Any
 import duckdb
 
 from enfold import study
+from enfold.errors import UsageError
 from enfold.report.cells import Cells
 from enfold.report.sheet import Line, Sheet
 from enfold.study import StudyFile
@@ -93,8 +94,16 @@ class Source:
 
 
 def source(con: duckdb.DuckDBPyConnection) -> Source:
-    """Return what an opened serving file holds: the study file is the one that the run followed."""
-    ((text,),) = con.execute("SELECT study_file FROM served").fetchall()
+    """Return what an opened serving file holds: the study file is the one that the run followed.
+
+    Raises:
+        UsageError: the file was made before reports needed what it lacks.
+    """
+    try:
+        ((text,),) = con.execute("SELECT study_file FROM served").fetchall()
+    except duckdb.CatalogException:
+        msg = "the serving file was made by an earlier enfold and does not hold its study file"
+        raise UsageError(msg, remedy="Make it anew: enfold run STUDY.") from None
     return Source(con, study.parse(text))
 
 

@@ -51,8 +51,8 @@ def moved(folder: Path, before: Path) -> list[dict[str, Any]]:
 
 def _of(file: Path, published: Published | None, key: str | None = None, *, figures: bool = False) -> dict[str, Any]:
     con = connect(file)
-    ((run,),) = con.execute("SELECT run FROM served").fetchall()
     made = sheets(con, source(con).study, published, key)
+    ((run,),) = con.execute("SELECT run FROM served").fetchall()
     return {
         "run": run,
         "figures": figures_of(con) if figures else None,
