@@ -1,5 +1,6 @@
 """The course after treatment: relapse, time to and duration of response, survival without relapse, follow-up."""
 
+import json
 from collections import Counter
 from decimal import Decimal
 from fractions import Fraction
@@ -132,7 +133,7 @@ def times(source: Source) -> list[Sheet]:
     out = []
     for key, title, endpoint, observed, summary, unit in (
         ("time-to-response", "Time from infusion to first response", "response_course", FIRST, "time_to_event", "days"),
-        ("duration-of-response", "Duration of response", "response_course", DURATION, "duration", "days"),
+        ("duration-of-response", "Duration of response, of those who responded", "response_course", DURATION, "duration", "days"),
         ("relapse-free-survival", "Survival without relapse", "relapse_free_survival", WITHOUT_RELAPSE,
          "time_to_event", "months"),
     ):  # fmt: skip
@@ -187,7 +188,7 @@ def _life(source: Source, key: str, title: str, observed: str, aliases: list[str
     series = _series(source.rows(sql))
     scale = MONTH if unit == "months" else Fraction(1)
     chosen: list[Estimand] = []
-    lines, competing = [], 0
+    lines, competing, targets = [], 0, _targets(source)
     for alias in aliases:
         rows = series.get(alias, [])
         steps = curve_of(rows)
@@ -198,7 +199,8 @@ def _life(source: Source, key: str, title: str, observed: str, aliases: list[str
         estimand = next((e for e in found if e.variable == alias and e.population == name), None)
         chosen += [estimand] if estimand else []
         cells = (count(events + censored), count(events), count(censored), middle, limits, *marks)
-        lines.append(Line(alias, f"series = {text(alias)}", cells, estimand.id if estimand else None))
+        label = f"{targets[alias]} ({alias})" if alias in targets else alias
+        lines.append(Line(label, f"series = {text(alias)}", cells, estimand.id if estimand else None))
     marked = [t for m in source.study.report.landmarks for t in (f"At {m} months, %", source.cells.level)]
     header = ("", "n", "Events", "Censored", f"Median, {unit}", source.cells.level, *marked)
     notes = [
@@ -207,11 +209,18 @@ def _life(source: Source, key: str, title: str, observed: str, aliases: list[str
         f"Of the censored, {competing} died first: death competes, and the curve then speaks of a world without it.",
         f"Curve: share without the event. {NOT_ESTIMABLE}: not reached, or fewer than {FEWEST} at risk."
         f" Months of {float(MONTH)} days. {source.cells.rounding_note()}",
-        "Times follow the visits: an event is dated to the visit that shows it.",
+        "n: subjects with a time. Times follow the visits: an event is dated to the visit that shows it.",
         *(f"Line `{e.variable}` estimates {e.id}." for e in chosen),
     ]
     first = chosen[0] if chosen else None
     return source.sheet(key, title, sql, header, lines, notes, population=name, estimand=first)
+
+
+def _targets(source: Source) -> dict[str, str]:
+    """Return the response that each course is about, as its parameters say."""
+    asked = "SELECT DISTINCT alias, parameters FROM rules WHERE id = 'response_course' ORDER BY alias"
+    found = {alias: json.loads(parameters) for alias, parameters in source.con.execute(asked).fetchall()}
+    return {alias: str(p["target"]) for alias, p in found.items() if "target" in p}
 
 
 def _medians(cells: Cells, steps: tuple[Step, ...], source: Source, scale: Fraction) -> tuple[Cell, Cell]:
