@@ -104,7 +104,7 @@ def _sentences(source: Source, found: Figures, made: list[Sheet]) -> list[Senten
     ):  # fmt: skip
         counts = {level: r["n"] for (figure, _, level), r in found.items() if figure == factor}
         order = [v.id for v in levels if v.id in counts] + sorted({*counts} - {v.id for v in levels})
-        if not order:
+        if not order or (order == ["unknown"] and not levels):
             continue
         listed = _listed([f"{level} in {counts[level]}" for level in order])
         where = f"figure = '{factor}'"

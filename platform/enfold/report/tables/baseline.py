@@ -4,7 +4,7 @@ from enfold.report.question import Source, population, text
 from enfold.report.sheet import Line, Sheet
 
 ARMS = """arms AS (
-    SELECT s.* EXCLUDE (arm), coalesce(s.dose_level, 'unknown') AS arm
+    SELECT s.* EXCLUDE (arm), coalesce(s.dose_level, s.arm, 'unknown') AS arm
     FROM subjects s JOIN population USING (study_id, subject_id)
 )"""
 
@@ -18,6 +18,7 @@ prior AS (
 answers AS (
     SELECT arm, 1 AS ordinal, 'Sex' AS variable, coalesce(sex, 'unknown') AS level FROM arms
     UNION ALL SELECT arm, 2, 'Lymphodepletion', coalesce(conditioning, 'unknown') FROM arms
+    WHERE EXISTS (FROM arms WHERE conditioning IS NOT NULL)
     UNION ALL SELECT arm, 3, 'Prior therapies with inadequate response',
               CASE WHEN failed >= 4 THEN '4 or more' ELSE coalesce(failed, 0)::VARCHAR END
     FROM arms LEFT JOIN prior USING (subject_id)
@@ -76,12 +77,14 @@ def baseline(source: Source) -> list[Sheet]:
 def arms(source: Source, found: list[str]) -> list[str]:
     """Return the arms in the order of the study file, then those that it does not name, then all subjects."""
     known = [v.id for v in source.study.dose_levels]
-    return [*(a for a in known if a in found), *sorted({*found} - {*known, "all"}), "all"]
+    named = [*(a for a in known if a in found), *sorted({*found} - {*known, "all"})]
+    return ["all"] if named == ["unknown"] else [*named, "all"]
 
 
-def titles(names: list[str]) -> list[str]:
+def titles(source: Source, names: list[str]) -> list[str]:
     """Return arms as headings."""
-    return ["All" if a == "all" else f"Dose level {a}" for a in names]
+    known = {v.id for v in source.study.dose_levels} | {"unknown"}
+    return ["All" if a == "all" else f"Dose level {a}" if a in known else a for a in names]
 
 
 def _categories(source: Source) -> list[Sheet]:
@@ -95,7 +98,7 @@ def _categories(source: Source) -> list[Sheet]:
         lines.append(
             Line(f"{variable}: {level}", f"variable = {text(variable)} AND level = {text(level)}", tuple(shares))
         )
-    header = ("", *titles(names))
+    header = ("", *titles(source, names))
     notes = ["Counts of all infused subjects of the column, with percent.", source.cells.rounding_note()]
     return [source.sheet("baseline", "Baseline", sql, header, lines, notes)]
 
@@ -120,5 +123,5 @@ def _measures(source: Source) -> list[Sheet]:
         "Prednisone equivalent: mean of the window that ends on the baseline visit.",
         source.cells.quantile_note(),
     ]
-    header = ("", *titles(names))
+    header = ("", *titles(source, names))
     return [source.sheet("baseline-measures", "Baseline measurements", sql, header, lines, notes)] if found else []

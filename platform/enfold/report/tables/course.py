@@ -133,7 +133,8 @@ def times(source: Source) -> list[Sheet]:
     out = []
     for key, title, endpoint, observed, summary, unit in (
         ("time-to-response", "Time from infusion to first response", "response_course", FIRST, "time_to_event", "days"),
-        ("duration-of-response", "Duration of response, of those who responded", "response_course", DURATION, "duration", "days"),
+        ("duration-of-response", "Duration of response, of those who responded", "response_course", DURATION,
+         "duration", "days"),
         ("relapse-free-survival", "Survival without relapse", "relapse_free_survival", WITHOUT_RELAPSE,
          "time_to_event", "months"),
     ):  # fmt: skip

@@ -109,7 +109,7 @@ def grades(source: Source) -> list[Sheet]:
                 f"Of {open_} subjects a higher grade is not excluded.",
                 source.cells.interval_note(),
             ]
-            header = ("", "n/N", "%", source.cells.level, *titles([a for a in names if a != "all"]))
+            header = ("", "n/N", "%", source.cells.level, *titles(source, names[:-1]))
             title = f"{NAMES[endpoint]} by maximum grade"
             out.append(source.sheet(key, title, sql, header, lines, notes, population=name, estimand=chosen))
     return out
