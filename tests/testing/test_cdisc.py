@@ -202,3 +202,25 @@ def test_laboratory_results_have_one_code_for_one_test_and_unit(pilot: Path) -> 
     texts = study.sql("SELECT count(*) FROM adlb WHERE AVAL IS NULL AND AVALC IS NOT NULL").fetchall()
     assert limits[0][1] == 0
     assert texts[0][0] >= limits[0][0]
+
+
+def test_tables_of_a_report_say_what_the_study_report_prints(pilot: Path) -> None:
+    """Disposition, age and sex, and subjects with an adverse event, as the pilot's study report has them."""
+    from enfold.report.question import source as reported
+    from enfold.report.tables import sheets
+    from enfold.serve.build import current
+    from enfold.serve.study import connect
+
+    con = connect(current(pilot))
+    rows = {s.key: {r[0]: r[1:] for r in s.table().rows} for s in sheets(con, reported(con).study)}
+    steps = ("Screened", "Screen failure", "Infused", "Infused, completed", "Infused, died")
+    assert [rows["disposition"][s][0] for s in steps] == ["306", "52", "254", "110", "3"]
+    assert rows["baseline-measures"]["Age, years: median"] == (
+        "76.0",
+        "76.0",
+        "77.5",
+        "77.0",
+    )  # placebo, high, low, all
+    assert rows["baseline-measures"]["Age, years: range"][:3] == ("52.0 to 89.0", "56.0 to 88.0", "51.0 to 88.0")
+    assert rows["baseline"]["Sex: F"][:3] == ("53 (61.6 %)", "40 (47.6 %)", "50 (59.5 %)")
+    assert rows["adverse-events"]["Any class"][:2] == ("218/254", "85.8")
