@@ -5,6 +5,7 @@ import io
 import re
 
 from enfold.report.model import Table
+from enfold.report.sheet import SYNTHETIC
 
 NUMBER = re.compile(r"-|<?-?[\d/., ]+( \([\d.]+ %\))?|(-?[\d.]+|NE)( to (-?[\d.]+|NE))?")
 
@@ -33,10 +34,13 @@ def as_markdown(table: Table) -> str:
 
 
 def as_csv(table: Table) -> str:
-    """Return header and rows as CSV, as printed."""
+    """Return header and rows as CSV, as printed; of made-up data the first heading says so."""
+    first = table.header[0]
+    if any(note.startswith(SYNTHETIC) for note in table.footnotes):
+        first = f"{first} ({SYNTHETIC})" if first else SYNTHETIC
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerows([table.header, *table.rows])
+    writer.writerows([(first, *table.header[1:]), *table.rows])
     return out.getvalue()
 
 

@@ -8,7 +8,7 @@ import duckdb
 from enfold import study
 from enfold.errors import UsageError
 from enfold.report.cells import Cells
-from enfold.report.sheet import Line, Sheet
+from enfold.report.sheet import SYNTHETIC, Line, Sheet
 from enfold.study import StudyFile
 from enfold.study.reporting import Estimand
 
@@ -78,7 +78,7 @@ class Source:
         estimand: Estimand | None = None,
     ) -> Sheet:
         """Return a table over a population, labelled synthetic where the study is."""
-        synthetic = ["SYNTHETIC data: no real patient."] if self.study.synthetic else []
+        synthetic = [f"{SYNTHETIC}: no real patient."] if self.study.synthetic else []
         notes = [*synthetic, *([intercurrent(estimand)] if estimand else []), *footnotes]
         words = POPULATIONS[population]
         return Sheet(

@@ -17,7 +17,7 @@ SCHEMA = pa.schema(
         ("run", pa.string()), ("table_key", pa.string()), ("row", pa.int32()), ("column", pa.int32()),
         ("part", pa.int32()), ("label", pa.string()), ("header", pa.string()), ("population", pa.string()),
         ("estimand", pa.string()), ("filter", pa.string()), ("method", pa.string()), ("statistic", pa.string()),
-        ("value", pa.string()), ("printed", pa.string()),
+        ("value", pa.string()), ("printed", pa.string()), ("synthetic", pa.bool_()),
     ]
 )  # fmt: skip
 KEY = ("table_key", "label", "column", "header", "part", "statistic")

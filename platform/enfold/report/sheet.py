@@ -9,6 +9,7 @@ from typing import Any
 
 from enfold.report.model import Table
 
+SYNTHETIC = "SYNTHETIC data"  # how a footnote on made-up data begins
 NOT_ESTIMABLE = "NE"  # printed where a number does not exist: of nobody, at a limit, not reached
 
 
@@ -92,5 +93,5 @@ class Sheet:
                         "label": line.label, "header": title, "population": self.population,
                         "estimand": line.estimand if own else self.estimand, "filter": line.filter,
                         "method": value.method, "statistic": value.statistic, "value": value.value,
-                        "printed": cell.text,
+                        "printed": cell.text, "synthetic": any(n.startswith(SYNTHETIC) for n in self.footnotes),
                     }  # fmt: skip
