@@ -202,7 +202,7 @@ def test_every_cohort_has_a_defined_picture(demo: Path, cohort: str) -> None:
 
 
 SENTENCES = {
-    ("nobody", "swimmer"): "No patient has been infused.",
+    ("nobody", "swimmer"): "No patient is known to have been infused and followed.",
     ("nobody", "responders"): "No response has been judged at a planned visit.",
     ("nobody", "sledai-spider"): "No patient has a SLEDAI-2K total both at baseline and after infusion.",
     ("nobody", "kaplan-meier-relapse-free-survival"): "No patient has a time to relapse, death or last contact.",

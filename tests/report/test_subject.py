@@ -169,3 +169,15 @@ def test_a_patient_who_only_consented(demo: Path) -> None:
     )
     assert "No finding is known." in Read(subject_page(con, WHO)).text
     assert "Nothing dated is known of DEMO-010." in figure(con, study_of(demo), profile.plan(study_of(demo), WHO)).alt
+
+
+def test_toxicity_without_an_end_is_drawn_at_its_start_and_treatment_to_the_last_day(
+    demo: Path, found: dict[str, Any]
+) -> None:
+    rows = [r | {"until_day": None} if r["item"] == "White blood cell decreased" else r for r in found["course"]]
+    spec = profile.plan(study_of(demo), WHO).draw(rows).spec
+    assert isinstance(spec, dict)
+    drawn = {v["item"]: v for panel in spec["vconcat"] for v in panel["data"]["values"]}
+    assert (drawn["White blood cell decreased"]["day"], drawn["White blood cell decreased"]["until"]) == (-2, -2)
+    assert (drawn["hydroxychloroquine"]["day"], drawn["hydroxychloroquine"]["until"]) == (-60, 270)
+    assert drawn["hydroxychloroquine"]["ongoing"]

@@ -9,6 +9,7 @@ from enfold.report.plots.swimmer import ticks
 from enfold.study import StudyFile
 
 FIRST_DAY = -60  # what began earlier starts at the left edge
+ORIGIN = "Days since first infusion, or since consent of somebody never infused"
 ROW = 15  # px of a row of bars
 LEFT = 130  # px of labels to the left of every panel, so that the panels share one axis
 ANSWERS = {
@@ -53,8 +54,11 @@ def _draw(rows: list[Row], subject: str) -> Drawn:
         *_bars("Toxicity: start to end, grade", of["toxicity"], axis, style.RED, graded=True),
         *_answers("Response at visits", of["response"], axis),
     ]  # fmt: skip
+    if not panels:
+        sentence = f"Nothing that could be drawn is known of {subject}."
+        return Drawn(sentence, sentence)
     last_x = panels[-1]["layer"][0]["encoding"]["x"]
-    last_x["axis"] = {**last_x["axis"], "labels": True, "ticks": True, "title": "Days since first infusion"}
+    last_x["axis"] = {**last_x["axis"], "labels": True, "ticks": True, "title": ORIGIN}
     apart = dict.fromkeys(("color", "fill", "stroke", "shape", "strokeDash"), "independent")
     spec = {"vconcat": panels, "spacing": 10, "resolve": {"scale": {"x": "shared", **apart}}}
     said = ", ".join(f"{len(v)} of {k}" for k, v in of.items() if v)
@@ -64,9 +68,9 @@ def _draw(rows: list[Row], subject: str) -> Drawn:
         f"Course of {subject} from day {first} to day {last}. Rows shown: {said}. "
         f"Responses met at some visit: {', '.join(met) or 'none'}.",
         (
-            f"Day 0: first infusion, or consent of somebody never infused. What began before day {FIRST_DAY} starts at "
-            "the left edge; prior therapies are left out.",
-            "An arrow: no end is known. Hollow triangles: beyond quantification, at the stated limit.",
+            f"What began before day {FIRST_DAY} starts at the left edge; prior therapies are left out.",
+            "An arrow: no end of treatment is known. Toxicity without a known end is drawn at its start.",
+            "Hollow triangles: beyond quantification, at the stated limit.",
         ),
     )
 
@@ -135,7 +139,8 @@ def _bars(title: str, rows: list[Row], axis: _Axis, color: str, *, graded: bool)
     ]  # fmt: skip
     if graded:
         for v in values:
-            v["ongoing"] = False  # an adverse event without an end is drawn at its start
+            if v["ongoing"]:
+                v["until"], v["ongoing"] = v["day"], False
             v["grade"] = "" if v["value"] is None else f"grade {v['value'].normalize():f}"
         grade = {"field": "grade", "type": "nominal"}
         layer.append({"mark": {"type": "text", "align": "left", "dx": 6, "fontSize": 10, "color": style.INK},

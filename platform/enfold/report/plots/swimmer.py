@@ -72,7 +72,8 @@ def plans(con: duckdb.DuckDBPyConnection, study: StudyFile) -> list[Plan]:
 def _draw(rows: list[Row], study: StudyFile) -> Drawn:
     bars = [r for r in rows if r["mark"] == "followed"]
     if not bars:
-        return Drawn("No patient has been infused.", "No patient has been infused.")
+        sentence = "No patient is known to have been infused and followed."
+        return Drawn(sentence, sentence)
     order = levels(study, {r["dose_level"] for r in bars})
     found = {r["mark"] for r in rows}
     marks = [m for m in MARKS if m in found]
