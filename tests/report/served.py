@@ -4,22 +4,23 @@ from pathlib import Path
 
 import duckdb
 
-from enfold import study
+from enfold import schema, study
 from enfold.serve.build import create_views, current
+from enfold.serve.study import connect
 from enfold.study import StudyFile
+
+OTHERS = ("run_pins", "rules", "asked", "analysis_set_rules", "levels", "served")
 
 
 def changed(demo: Path, *statements: str) -> duckdb.DuckDBPyConnection:
     """Return a copy of the demo's serving file, in memory, after the statements."""
     con = duckdb.connect()
     con.execute("SET TimeZone = 'UTC'")
-    con.execute(f"ATTACH '{current(demo)}' AS demo (READ_ONLY)")
-    names = con.execute(
-        "SELECT table_name FROM duckdb_tables() WHERE database_name = 'demo' AND NOT internal ORDER BY ALL"
-    ).fetchall()
-    for (name,) in names:
-        con.execute(f'CREATE TABLE "{name}" AS FROM demo."{name}"')
-    con.execute("DETACH demo")
+    with connect(current(demo)) as source:
+        for name in (*schema.state(), *schema.results(), *OTHERS):
+            con.register("part", source.table(name).to_arrow_table())
+            con.execute(f'CREATE TABLE "{name}" AS FROM part')
+            con.unregister("part")
     create_views(con)
     for statement in statements:
         con.execute(statement)

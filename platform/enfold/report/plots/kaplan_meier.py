@@ -116,11 +116,14 @@ def _curve(steps: tuple[Step, ...]) -> list[dict[str, Any]]:
 
 
 def _band(steps: tuple[Step, ...], z: Decimal) -> list[dict[str, Any]]:
-    out = []
+    """Return the band; what it is before the curve ends at nought lasts until then."""
+    out: list[dict[str, Any]] = []
     for s in steps:
         limits = s.band(z)
         if limits is not None:
             out.append({"day": s.time, "low": limits[0], "high": limits[1]})
+        elif out:
+            out.append(out[-1] | {"day": s.time})
     return out
 
 
