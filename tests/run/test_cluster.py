@@ -152,7 +152,7 @@ def test_a_runner_that_drops_elements_in_silence_is_noticed(light: Path, monkeyp
 def test_the_graph_is_one_line_of_standard_transforms_and_coders() -> None:
     """What a Flink, Spark or Dataflow job service is sent; its user function is unpickled in another interpreter."""
     graph = beam.Pipeline()
-    pipeline.build(graph, Job("/shared/ledger", "/shared/runs/abc", Cut(7), "[study]"), [(0, 512), (512, 1024)])
+    pipeline.build(graph, Job("/shared/ledger", "/shared/runs/abc", Cut(7), "[study]"), ["0000-0512", "0512-1024"])
     proto = graph.to_runner_api(default_environment=ExternalEnvironment("pool:50000"))
     parts = proto.components
     assert {e.urn for e in parts.environments.values()} == {"beam:env:external:v1"}
