@@ -58,7 +58,7 @@ conduct = Endpoint(
     citation="The protocol's conduct around the infusion; our reading",
     grain="period",
     reads={
-        "periods": ("period", "starts_date", "dose", "unit", "event_ids"),
+        "periods": ("period", "starts_at", "starts_date", "dose", "unit", "event_ids"),
         "subjects": ("dose_level",),
         "events": ("event_type", "event_id", "effective"),
         "exposures": (
@@ -71,6 +71,7 @@ conduct = Endpoint(
             "last_day_latest",
             "ongoing",
             "contested",
+            "from_at",
             "event_ids",
         ),
         "coverage": REVIEWED,

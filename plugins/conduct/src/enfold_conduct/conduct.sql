@@ -22,15 +22,23 @@ looked AS (
     FROM periods p JOIN coverage c ON c.subject_id = p.subject_id AND c.data_kind = 'background_medication'
         AND c.from_date <= p.starts_date - CAST($washout_days AS INTEGER) AND c.until_date >= p.starts_date - 1
 ),
+continued AS (
+    -- a dosing interval that began later belongs to the period, and decides nothing about its first dose
+    SELECT p.subject_id, p.period, flatten(list(e.event_ids)) AS event_ids
+    FROM periods p JOIN exposures e ON e.subject_id = p.subject_id AND e.kind <> 'medication' AND e.from_at > p.starts_at
+    GROUP BY p.subject_id, p.period
+),
 seen AS (
-    SELECT p.*, s.dose_level, l.dose AS planned, l.unit AS planned_unit,
+    SELECT p.* EXCLUDE (event_ids), s.dose_level, l.dose AS planned, l.unit AS planned_unit,
            (SELECT list(e.event_id ORDER BY e.event_id) FROM events e WHERE e.subject_id = p.subject_id
             AND e.event_type = 'enrolment' AND e.effective) AS enrolment_ids,
            w.subject_id IS NOT NULL AS suspected, w.proven, w.event_ids AS drug_ids, r.event_ids AS review_ids,
-           CAST(p.starts_date + 2 AS TIMESTAMPTZ) AS known_from
+           CAST(p.starts_date + 2 AS TIMESTAMPTZ) AS known_from,
+           list_filter(p.event_ids, lambda i: NOT list_contains(coalesce(c.event_ids, []), i)) AS event_ids
     FROM periods p JOIN subjects s USING (subject_id)
     LEFT JOIN protocol_dose_levels l USING (dose_level)
     LEFT JOIN washing w USING (subject_id, period) LEFT JOIN looked r USING (subject_id, period)
+    LEFT JOIN continued c USING (subject_id, period)
 ),
 clauses AS (
     SELECT subject_id, period, known_from, 'washout' AS criterion,
