@@ -7,11 +7,12 @@ of nothing is the SHA-256 of `empty`.
 import sys
 from array import array
 from collections.abc import Iterable
+from hashlib import sha256
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from enfold.ledger import hashes, storage
+from enfold.ledger import hashes
 from enfold.ledger.canonical import Shape
 
 FAN_OUT = 1024
@@ -49,7 +50,7 @@ def roots(found: Iterable[pa.Table]) -> dict[int, str]:
     return out
 
 
-def _ordered(leaves: memoryview) -> bytes:
+def _ordered(leaves: memoryview) -> memoryview | bytes:
     """Return digests in the order of their octets."""
     if len(leaves) > OCTETS * MANY:
         heads = array("Q", leaves.cast("Q")[:: OCTETS // 8].tobytes())
@@ -59,13 +60,13 @@ def _ordered(leaves: memoryview) -> bytes:
         places = pc.array_sort_indices(numbers)
         ordered = numbers.take(places)
         if not pc.any(pc.equal(ordered[1:], ordered[:-1])).as_py():  # two with one head: once in 10^19 pairs
-            return bytes(hashes.octets(hashes.fixed(leaves, OCTETS).take(places)))
+            return hashes.octets(hashes.fixed(leaves, OCTETS).take(places))
     return b"".join(sorted(bytes(leaves[at : at + OCTETS]) for at in range(0, len(leaves), OCTETS)))
 
 
-def _root(leaves: bytes) -> str:
-    level, width = leaves.hex().encode(), FAN_OUT * 2 * OCTETS
-    while len(level) > 2 * OCTETS:
-        nodes = [storage.sha256(b"node:" + level[i : i + width]) for i in range(0, len(level), width)]
-        level = "".join(nodes).encode()
-    return storage.sha256(b"root:" + level)
+def _root(level: memoryview | bytes) -> str:
+    width = FAN_OUT * OCTETS
+    while len(level) > OCTETS:
+        parts = (level[at : at + width].hex() for at in range(0, len(level), width))
+        level = b"".join(sha256(f"node:{children}".encode()).digest() for children in parts)
+    return sha256(f"root:{level.hex()}".encode()).hexdigest()

@@ -1,6 +1,5 @@
 """Segments: Parquet files of events of one type, sorted by slot, with page checksums."""
 
-import io
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -43,7 +42,7 @@ def encode(rows: pa.Table) -> bytes:
     """Return the bytes of a segment file."""
     kinds = {f.name: str(f.type) for f in rows.schema}
     counted = [n for n, kind in kinds.items() if kind in {"int64", "timestamp[us, tz=UTC]"}]
-    sink = io.BytesIO()
+    sink = pa.BufferOutputStream()  # needs no interpreter: other threads hold it, hashing
     pq.write_table(
         rows,
         sink,
@@ -55,7 +54,7 @@ def encode(rows: pa.Table) -> bytes:
         column_encoding=dict.fromkeys(counted, "DELTA_BINARY_PACKED"),
         store_schema=True,
     )
-    return sink.getvalue()
+    return bytes(sink.getvalue())
 
 
 def decode(data: bytes, columns: list[str] | None = None) -> pa.Table:
