@@ -76,7 +76,7 @@ def _run(study: StudyFile, run: str, pins: dict[str, Any]) -> Html:
     )
     words = (
         f"{len(asked)} endpoints are asked for. Digests are SHA-256; of parameters and code, the first 16 digits. "
-        "The same events, rules and libraries give this page again, byte for byte."
+        "The same run gives this page again, byte for byte."
     )
     again = folded("Show command", code("enfold report STUDY --html report.html"))
     return joined([described(facts), paragraph(words), element("div", again, folded("Rules", rules), class_="shown")])
