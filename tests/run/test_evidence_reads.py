@@ -54,14 +54,14 @@ def test_a_shard_is_read_and_folded_once(
     rows = "".join(f"S,{n:02},e{n},2026-01-01,F\n" for n in range(8))
     (tmp_path / "enrolment.csv").write_text("study_id,subject_id,event_id,occurred,sex\n" + rows)
     assert enfold(["land", str(study), str(tmp_path / "enrolment.csv")]) == 0
-    counted(shard_module, "read_events")
+    counted(shard_module, "read_counting")
     counted(shard_module, "fold")
     counted(reading, "read")
     manifest = run(study, rows_per_shard=4)
     shards = len(manifest["shards"])
     assert shards > 1
     assert {f["declaration"] for f in manifest["failures"]} == set()
-    assert (calls["read_events"], calls["fold"]) == (shards, shards)
+    assert (calls["read_counting"], calls["fold"]) == (shards, shards)
     assert calls["read"] == shards  # there is one segment
 
 
