@@ -98,19 +98,24 @@ class Rule:
     @property
     def columns(self) -> set[str]:
         """The source's columns that the rule reads."""
-        names = self.when.columns | {*self.key, *self.occasion_key, *self.each}
-        for spec in self.fields.values():
-            names |= set(columns_of(spec))
-        return names - {ITEM, VALUE}
+        return self.when.columns | self._filling | {*self.each}
+
+    @property
+    def _filling(self) -> set[str]:
+        """The columns that keys and fields are made of."""
+        names = {*self.key, *self.occasion_key}
+        return names.union(*(columns_of(spec) for spec in self.fields.values())) - {ITEM, VALUE}
 
     def rows_sql(self) -> str:
-        """Return SQL for the rows that the rule reads, `each` unfolded."""
+        """Return SQL for the source's rows; of a rule with `each`, one for each value of those that it takes."""
         if not self.each:
             return "source"
         pairs = ", ".join(f"{{'item': {literal(i)}, 'value': {quote(c)}}}" for c, i in self.each.items())
+        names = ", ".join(map(quote, [*sorted(self._filling), limits.ROW]))
         return (
-            f"(SELECT * EXCLUDE pair, pair.item AS {quote(ITEM)}, pair.value AS {quote(VALUE)}"
-            f" FROM (SELECT *, unnest([{pairs}]) AS pair FROM source) WHERE pair.value IS NOT NULL)"
+            f"(SELECT {names}, pair.item AS {quote(ITEM)}, pair.value AS {quote(VALUE)}"
+            f" FROM (SELECT {names}, unnest([{pairs}]) AS pair FROM source WHERE {self.when.sql()})"
+            f" WHERE pair.value IS NOT NULL)"
         )
 
 

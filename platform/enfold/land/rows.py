@@ -51,7 +51,8 @@ def rows_of(
     targets = [*ENVELOPE_TARGETS, *schema.events()[rule.emits].names, "schema_version"]
     every = staged.mapped_rows == source.num_rows and rule.when.sql() == "true"
     if not every or rule.each or told.tells(staged.mapping):
-        taken = f"SEMI JOIN (SELECT {ROW} FROM fate WHERE mapped AND NOT absent) USING ({ROW}) WHERE {rule.when.sql()}"
+        taken = f"SEMI JOIN (SELECT {ROW} FROM fate WHERE mapped AND NOT absent) USING ({ROW})"
+        taken += "" if rule.each else f" WHERE {rule.when.sql()}"
         return folded(con.sql(_sql(staged, rule, fields, [*targets, ROW], taken)).to_arrow_table())
     ready = _ready(staged, rule, fields, targets, source)
     rest = [t for t in targets if t not in ready]
