@@ -234,3 +234,14 @@ def test_progress_tells_rate_and_time_left(
     said: list[str] = []
     run(sharded[0], rows_per_shard=SMALL, again=True, say=said.append)
     assert any("events/s, about" in line and "s left" in line for line in said)
+
+
+def test_files_of_another_layout_are_left_alone(
+    sharded: tuple[Path, dict[str, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, before = sharded
+    monkeypatch.setattr("enfold.run.pins.LAYOUT", 0)
+    after = run(study, rows_per_shard=SMALL)
+    assert after["run"] != before["run"]
+    assert len(after["worked"]) == len(after["shards"])
+    assert same(before, after)

@@ -13,6 +13,7 @@ from enfold.ledger.ledger import Ledger, schema_bundle
 from enfold.shipped import lock_file
 
 LIBRARIES = ("enfold", "duckdb", "pyarrow", "apache-beam", "pluggy")
+LAYOUT = 2  # of a run's own files: what another one wrote is neither read nor taken over
 OF_THE_LEDGER = ("head", "position")  # where the cut ends; the rest says what is made of it
 
 
@@ -31,6 +32,7 @@ def pins(ledger: Ledger, cut: Cut, text: str, tasks: list[Task], unlocked: list[
             for t in tasks
         ],
         "lock": storage.sha256(lock_file()),
+        "layout": LAYOUT,
         "libraries": {name: _version(name) for name in LIBRARIES},
     }  # fmt: skip
     return found if unlocked is None else {**found, "unlocked": unlocked}
