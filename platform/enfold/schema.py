@@ -3,7 +3,7 @@
 A closed vocabulary of field kinds maps to Arrow here and nowhere else. `number` is an exact
 decimal with 9 places; no clinical value is ever a binary float.
 
-What a study's plugins add is in force within `using(added)`; docs/decisions/0012-added-definitions.md says why.
+What a study's plugins add is in force within `using(added)`; docs/decisions/0008-added-definitions.md says why.
 """
 
 import contextlib
