@@ -42,6 +42,26 @@ def test_a_study_can_be_opened_twice_at_once(demo: Path, monkeypatch: pytest.Mon
         two.sql("SET enable_external_access = true")
 
 
+@pytest.mark.parametrize("query", [
+    "COPY (SELECT 1) TO '{}' (FORMAT csv, USE_TMP_FILE false)",
+    "/* a */ copy subjects TO '{}'",
+    "EXPLAIN ANALYZE COPY (SELECT 1) TO '{}' (FORMAT csv, USE_TMP_FILE false)",
+    "COPY (PIVOT (SELECT 1 AS a, 2 AS b) ON a USING max(b)) TO '{}'",
+    "SELECT 'ää'; COPY (SELECT 1) TO '{}'",
+    "SELECT 1; EXPORT DATABASE '{}'",
+])  # fmt: skip
+def test_no_query_writes_over_what_is_served(demo_copy: Path, query: str) -> None:
+    before = {p: p.read_bytes() for p in (demo_copy / "serve").iterdir()}
+    study = package.open(demo_copy)
+    for path in before:
+        with pytest.raises(UsageError, match="would write a file"):
+            study.sql(query.format(path))
+        assert enfold(["sql", str(demo_copy), query.format(path)]) == 2
+    assert {p: p.read_bytes() for p in (demo_copy / "serve").iterdir()} == before
+    words = "SELECT 'COPY me' AS \"copy\" -- copy: words in quotes and comments are none"
+    assert study.sql(words).fetchall() == [("COPY me",)]
+
+
 def test_every_cited_event_is_one_that_stands(demo: Path) -> None:
     missing = package.open(str(demo)).sql(
         "SELECT count(*) FROM (SELECT DISTINCT subject_id, unnest(event_ids) AS event_id FROM verdicts)"

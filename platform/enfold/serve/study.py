@@ -1,6 +1,7 @@
 """A study folder, opened for reading: `enfold.open(path)`."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -29,6 +30,7 @@ class Study:
 
     def sql(self, query: str, params: Mapping[str, object] | Sequence[object] | None = None) -> duckdb.DuckDBPyRelation:
         """Return the answer as a DuckDB relation; `params` fills `$name`, or `?` by place."""
+        refuse_copies(query)
         return self._con.sql(query, params=params)
 
     def table(self, name: str) -> pa.Table:
@@ -96,6 +98,24 @@ def without_values(error: Exception) -> str:
     return str(error).split("\n", maxsplit=1)[0]
 
 
+def refuse_copies(query: str) -> None:
+    """Refuse the words that write files.
+
+    DuckDB lets a query write over the files of attached databases although no other file is within its reach.
+
+    Raises:
+        UsageError: COPY or EXPORT stands in the query as a word of SQL.
+    """
+    places = [*duckdb.tokenize(query), (len(query.encode()), None)]
+    octets = query.encode()
+    for (begin, kind), (end, _) in pairwise(places):
+        if kind == duckdb.token_type.keyword and octets[begin:end].split()[0].upper() in (b"COPY", b"EXPORT"):
+            msg = "the query cannot be answered: it would write a file"
+            raise UsageError(
+                msg, remedy="enfold sql --output FILE writes an answer; a column of that name goes in quotes."
+            )
+
+
 def answer(folder: Path, query: str) -> pa.Table:
     """Run one user query and return Arrow.
 
@@ -103,6 +123,7 @@ def answer(folder: Path, query: str) -> pa.Table:
         UsageError: DuckDB refuses the query; the first line of its reason is kept.
         IntegrityError: a block of the serving file is not what was written.
     """
+    refuse_copies(query)
     file = current(folder)
     con = connect(file)
     try:
