@@ -35,13 +35,15 @@ mutation: setup  ## change each rule in many small ways; worked examples must no
 torture: setup  ## faults in full: kills, failing calls, power loss, bit rot … (an hour or two)
 	$(BIN)/python tests/faults/torture.py
 
-bench: setup  ## what ledger, run and plugins cost, as ratios in one run (an hour)
+bench: setup  ## what ledger, run and plugins cost, as ratios in one run (two hours)
 	$(BIN)/python tests/bench/ledger.py
 	$(BIN)/python tests/bench/run.py
 	$(BIN)/python tests/bench/skew.py
 	$(BIN)/python tests/bench/plugins.py 100000 1000000
 	$(BIN)/python tests/bench/report.py
 	$(BIN)/python tests/bench/increment.py
+	$(BIN)/python tests/bench/alternatives.py
+	$(BIN)/python tests/bench/growth.py
 
 check: setup  ## lint, types, layers, generated documentation
 	$(BIN)/ruff check .
