@@ -18,6 +18,7 @@ from enfold.evaluate.call import evaluate
 from enfold.evaluate.graph import plan
 from enfold.fold.cut import Cut
 from enfold.fold.fold import fold
+from enfold.testing import laws
 from enfold.testing.examples import PROTOCOL
 from oracle.generate import patient
 
@@ -137,6 +138,14 @@ def test_no_foresight(day: str) -> None:
             assert then.get(key) == row, (alias, key)
             compared += 1
     assert compared > 1000
+
+
+def test_no_foresight_of_forms_dated_by_their_month(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Histories with partial dates; before treatment no form is the baseline yet."""
+    monkeypatch.setattr(laws, "UNTIL", ("2026-03-07", "2026-04-10", "2026-05-08"))
+    trial = laws.Trial(found(), "bilag_change")
+    assert {r["known_from"].date() < dt.date(2026, 5, 9) for r in trial.rows.to_pylist()} == {True, False}
+    laws.no_foresight(trial)
 
 
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:

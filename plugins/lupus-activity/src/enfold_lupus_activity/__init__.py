@@ -145,10 +145,14 @@ sledai_2k = Derivation(
 )
 bilag_change = Derivation(
     id="bilag_change",
-    version="2004/2",
+    version="2004/3",
     citation="Isenberg DA et al. Rheumatology 2005;44:902-6; Gordon C et al. Rheumatology 2003;42:1372-9",
     grain="visit",
-    reads={"occasions": OCCASIONS, "findings": FINDINGS},
+    reads={
+        "periods": ("period", "starts_at", "starts_date"),
+        "occasions": OCCASIONS,
+        "findings": FINDINGS,
+    },
     instruments=("BILAG2004",),
     rule=_sql("bilag_change"),
 )
