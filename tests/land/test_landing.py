@@ -61,6 +61,25 @@ def test_a_bad_record_is_refused_and_the_good_one_lands(study: Path, line: str, 
     assert [r["row"] for r in kept["records"]] == [2]
 
 
+@pytest.mark.parametrize(
+    ("column", "bad", "code"),
+    [("value_number", "low", "not_a_number"), ("recorded_at", "soon", "not_an_instant")],
+)
+def test_a_bad_value_among_many_that_repeat_refuses_its_record_alone(
+    study: Path, column: str, bad: str, code: str
+) -> None:
+    lines = [f"e{n},01,,2026-01-05,PGA,PGA_0_3,,{n % 3},{n},2026-01-06T10:0{n % 3}:00Z" for n in range(400)]
+    place = {"value_number": 7, "recorded_at": 9}[column]
+    cells = lines[250].split(",")
+    lines[250] = ",".join([*cells[:place], bad, *cells[place + 1 :]])
+    head = "event_id,subject_id,visit_id,occurred,instrument,item,value_code,value_number,occasion_id,recorded_at"
+    report = put(study, *lines, head=head)
+    assert (report.mapped, report.refused, report.landed) == (399, 1, 399)
+    assert {(r["source_row"], r["column_name"], r["code"]) for r in report.refusals} == {(251, column, code)}
+    numbers = Ledger(study / "ledger").read("assessment").column("value_number").to_pylist()
+    assert sorted(numbers) == sorted(n % 3 for n in range(400) if n != 250)
+
+
 def test_landing_twice_lands_nothing_twice_whatever_the_name_and_column_order(study: Path) -> None:
     put(study, GOOD)
     again = put(study, GOOD)

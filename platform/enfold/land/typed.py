@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from enfold import schema
 from enfold.land.changes import staged_schema, with_ids
@@ -62,7 +63,7 @@ def _typed(field: Field, texts: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
         return pa.nulls(len(texts), kind)
     if kind == pa.string():
         return texts
-    held = texts.combine_chunks() if pa.types.is_dictionary(texts.type) else None
+    held = _used(texts.combine_chunks()) if pa.types.is_dictionary(texts.type) else None
     con = engine.scratch()
     con.register("held", pa.table({field.name: texts if held is None else held.dictionary}))
     made = con.sql(f"SELECT {sql(field)} AS made FROM held").to_arrow_table().column(0).cast(kind)
@@ -72,6 +73,14 @@ def _typed(field: Field, texts: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     if field.kind == "ids":
         return values.take(held.indices)
     return pa.DictionaryArray.from_arrays(held.indices, values)
+
+
+def _used(held: pa.DictionaryArray) -> pa.DictionaryArray:
+    """Return a dictionary without values that no row has: those of refused rows were not found fit."""
+    used = held.indices.unique().drop_null()
+    if len(used) == len(held.dictionary):
+        return held
+    return pa.DictionaryArray.from_arrays(pc.index_in(held.indices, used), held.dictionary.take(used))
 
 
 def _unfolded(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
