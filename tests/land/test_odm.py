@@ -248,6 +248,7 @@ FAULTS = {
     "another unit": ('<MeasurementUnitRef MeasurementUnitOID="MU.KG"/></ItemData>', '<MeasurementUnitRef MeasurementUnitOID="MU.LB"/></ItemData>', {("Value", "other_unit")}),
     "an item of another group": ('<ItemData ItemOID="I.ARTHR" Value="Y"/>', '<ItemData ItemOID="I.SYSBP" Value="120"/>', {("Value", "other_group")}),
     "an update of nothing": ('ItemOID="I.ARTHR" Value="Y"', 'ItemOID="I.ARTHR" Value="Y" TransactionType="Update"', {("Value", "no_insert")}),
+    "a value told again without one": ('<ItemData ItemOID="I.ARTHR" Value="Y"/>', '<ItemData ItemOID="I.ARTHR" Value="Y"/><ItemData ItemOID="I.ARTHR" TransactionType="Update"/>', {("Value", "no_value"), (None, "other_version")}),
     "times that run back": ("2026-01-15T14:02:11", "2025-01-15T14:02:11", {("AuditTime", "out_of_order"), ("Value", "no_insert"), (None, "other_version")}),
     "a formula as a reason": ("not assessed, entered", "=HYPERLINK(A1)", {("reason", "formula"), (None, "other_version")}),
 }  # fmt: skip
@@ -335,3 +336,45 @@ def test_two_item_groups_that_both_have_a_carried_item_are_not_guessed_between(t
     )
     with pytest.raises(UsageError, match="`VisitDate` stands in several places of one study event"):
         staged(written(tmp_path, twice), MAPPING)
+
+
+QUERY = """<ItemData xmlns:v="urn:v" ItemOID="I.WEIGHT" TransactionType="Upsert"><AuditRecord><UserRef UserOID="U.DM"/>
+    <LocationRef LocationOID="L.1"/><DateTimeStamp>2026-01-30T09:00:00Z</DateTimeStamp></AuditRecord>
+    <v:Query Status="Open" Value="Measured without shoes?"/></ItemData>"""
+
+
+def test_a_query_on_an_item_leaves_its_value_as_it_stands(tmp_path: Path) -> None:
+    """Audit feeds tell queries, verifications and locks as items that say neither a value nor that there is none."""
+    weight = re.search('<ItemData ItemOID="I.WEIGHT" Value="61.25">.*?</ItemData>', TEXT)
+    assert weight
+    text = written(tmp_path, TEXT.replace(weight[0], weight[0] + QUERY))
+    with pytest.raises(UsageError, match=r"column ItemData/v:Query@Status, ItemData/v:Query@Value"):
+        staged(text, MAPPING)
+    queries = '\n[[ignore_columns]]\nname = "queries"\ncolumns = ["ItemData/v:Query*"]\n'
+    report = bring(tmp_path / "S", text, MAPPING + queries)
+    assert (report.rows, report.refused, report.landed) == (15, 0, 12)  # one version more, of which nothing follows
+    assert stands(tmp_path / "S", "assessment", "item") == [("ARTHR",), ("SYSBP",), ("WEIGHT",)]
+    early = QUERY.replace("2026-01-30", "2026-01-11")  # of an item that is empty yet
+    before = TEXT.replace(weight[0], early + weight[0])
+    assert bring(tmp_path / "T", written(tmp_path, before), MAPPING + queries).refused == 0
+    assert stands(tmp_path / "T", "assessment", "item") == [("ARTHR",), ("SYSBP",), ("WEIGHT",)]
+
+
+def test_what_stands_beside_the_subjects_is_a_column(tmp_path: Path) -> None:
+    text = TEXT.replace("<ClinicalData ", '<ClinicalData xmlns:v="urn:v" v:Kind="Entered" ')
+    with pytest.raises(UsageError, match=r"column ClinicalData@v:Kind"):
+        staged(written(tmp_path, text), MAPPING)
+
+
+def test_the_date_of_other_visits_is_not_carried_to_a_row(tmp_path: Path) -> None:
+    """Vital signs have a date at each of two visits; a third visit has none, and its rows get none of the others'."""
+    second = """<StudyEventData StudyEventOID="SE.{n}"><FormData FormOID="F.VS"><ItemGroupData ItemGroupOID="IG.VS">
+        {date}<ItemData ItemOID="I.SYSBP" Value="12{n}"/></ItemGroupData></FormData></StudyEventData>"""
+    date = '<ItemData ItemOID="I.VSDTC" Value="2026-02-12T09:30"/>'
+    end = TEXT.index("</StudyEventData>") + len("</StudyEventData>")
+    more = second.format(n=1, date=date) + second.format(n=2, date="")
+    bring(tmp_path / "S", written(tmp_path, TEXT[:end] + more + TEXT[end:]), MAPPING)
+    found = stands(tmp_path / "S", "assessment", "item", "visit_id", "occurred")
+    assert [row[1:] for row in found if row[0] == "SYSBP"] == [
+        ("SE.1", "2026-02-12T09:30"), ("SE.2", None), ("SE.BL", "2026-01-12T09:30"),
+    ]  # fmt: skip

@@ -16,7 +16,7 @@ from enfold.land.mapping import Mapping
 from enfold.land.odm_metadata import MetaData
 from enfold.land.odm_versions import Audit, Instruction, Place
 from enfold.land.readers import Source
-from enfold.land.xml import Element, elements, leaves, local, space
+from enfold.land.xml import Element, attributes, elements, leaves, local, space
 from enfold.ledger.storage import sha256
 
 SPACES = ("http://www.cdisc.org/ns/odm/v1.3", "https://www.cdisc.org/ns/odm/v1.3",
@@ -93,7 +93,8 @@ def parse(data: bytes, name: str) -> Document:
                 out.users[element.get("OID", "")] = _name(element)
             case "ClinicalData", "SubjectData":
                 study, version = Place((above.get("StudyOID", ""),)), above.get("MetaDataVersionOID", "")
-                out.instructions += _walk(element, study, version, None, None, {}, name)
+                beside = attributes(above, "ClinicalData", {"StudyOID", "MetaDataVersionOID"})
+                out.instructions += _walk(element, study, version, None, None, beside, name)
             case "ClinicalData", "AuditRecords":
                 out.audits |= {a.get("ID", ""): _audit(a) for a in element}
             case _, known if known in ABOUT:
@@ -163,6 +164,8 @@ def _item(
     said = element.get("TransactionType")
     if said in (None, "Context"):  # what a group with an Update says of its items is that they are so now
         said = "Upsert" if kind == "Update" else kind or "Insert"
+    if said != "Remove" and local(element) == "ItemData" and not values and not {"Value", "IsNull"} & {*element.attrib}:
+        said = "Comment" if more else "Silence"  # a query, say, or nothing: neither a value nor that there is none
     unit = unit or element.get("MeasurementUnitOID")
     return Instruction(
         place, version, oid, said, value, unit, _audit_of(element, audit), beside | more if more else beside

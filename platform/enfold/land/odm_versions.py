@@ -13,6 +13,8 @@ from enfold.land.told import RECORD, TOLD
 KEYS = RECORD[:-1]
 COLUMNS = (*RECORD, "MetaDataVersionOID", "Value", "Unit", *TOLD)
 ALONE = "Export the whole history of the subjects, or a Snapshot."
+NULL = "Export values that were erased with IsNull, and a query or comment with what it says."
+UNCHANGED = ("Comment", "Silence")  # kinds that leave a value as it stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,8 @@ def _brought(
         if found:
             if len(found) > 1:
                 where = _level(above)
+                if where == "subject":  # of several visits, none of them this row's
+                    return []
                 msg = f"{name}: the item that `carry` brings as `{column}` stands in several places of one {where}"
                 raise UsageError(
                     msg, remedy="Carry an item that stands once there, or name the item group in `records`."
@@ -212,10 +216,16 @@ class _Row:
             group = what.place.item_group
             for code, reason, remedy in odm_metadata.faults(meta, group, what.item, what.value, what.unit):
                 yield _fault(column, code, reason, remedy)
-            if self.transactional and change.column not in state and what.kind not in ("Insert", "Upsert"):
+            if self.transactional and change.column not in state and what.kind in ("Update", "Remove"):
                 yield _fault(column, "no_insert", "the value is changed or removed, and was never set", ALONE)
             if not self.transactional and change.column in state:
                 yield _fault(column, "twice", "a Snapshot has two values in one place", ALONE)
+            if what.kind == "Silence" and change.column in state and state[change.column].what.value is not None:
+                yield _fault(column, "no_value", "an item that has a value is told again without one", NULL)
+        if what.kind in UNCHANGED and change.column in state:
+            stood = state[change.column].what
+            kept = replace(what, value=stood.value, unit=stood.unit, beside=stood.beside | what.beside)
+            change = replace(change, what=kept)
         if what.kind == "Remove":
             state.pop(change.column, None)
         else:

@@ -84,12 +84,17 @@ def label(element: Element, name: str) -> str:
     return f"{prefix or uri}:{plain}"
 
 
+def attributes(element: Element, path: str, known: set[str]) -> dict[str, str]:
+    """Return an element's attributes beside the `known`, by path: `ItemData@name`."""
+    return {f"{path}@{label(element, a)}": v for a, v in element.attrib.items() if label(element, a) not in known}
+
+
 def leaves(element: Element, path: str, known: set[str]) -> dict[str, str]:
     """Return what an element holds beside the `known` attributes and children: text by path.
 
     A path is `ItemData/Annotation[2]/Comment` for a text, `ItemData@name` for an attribute.
     """
-    out = {f"{path}@{label(element, a)}": v for a, v in element.attrib.items() if label(element, a) not in known}
+    out = attributes(element, path, known)
     counts: dict[str, int] = {}
     for child in element:
         tag = label(element, child.tag)
