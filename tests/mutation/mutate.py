@@ -269,13 +269,18 @@ def _connection() -> Any:
     connection.execute(f"SET memory_limit = '{MEMORY >> 32} GB'")
     done: set[str] = set()
 
-    def execute(statement: str) -> None:
-        if statement not in done:
-            done.add(statement)
-            connection.execute(statement)
+    def execute(statement: str, parameters: Any = None) -> Any:
+        if statement.startswith("BEGIN"):  # it would be all rules' transaction
+            return None
+        if statement.lstrip().startswith(("CREATE", "SET")):
+            if statement not in done:
+                done.add(statement)
+                connection.execute(statement)
+            return None
+        return connection.execute(statement, parameters)
 
     kept = types.SimpleNamespace(
-        register=connection.register, execute=execute, sql=connection.sql, table=connection.table
+        register=connection.register, execute=execute, sql=connection.sql, table=connection.table, rollback=lambda: None
     )
     kept.cursor = lambda: kept
     return kept

@@ -72,7 +72,7 @@ def _with_results(con: duckdb.DuckDBPyConnection, kept: Path) -> None:
     if not kept.exists():
         return
     try:
-        rows = pq.read_table(kept, page_checksum_verification=True)
+        rows = pq.ParquetFile(kept, page_checksum_verification=True).read()  # read_table would import pandas
     except (pa.ArrowException, OSError):
         msg = f"serve/{kept.name}: damaged or altered"
         raise IntegrityError(msg, remedy="It can be made anew: enfold report STUDY.") from None
