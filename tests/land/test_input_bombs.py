@@ -55,18 +55,16 @@ class Place:
         # one arena and few threads: else a machine of many cores reserves more than it uses
         fixed = {"OMP_NUM_THREADS": "2", "MALLOC_ARENA_MAX": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
-        def bounds() -> None:
-            resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-            resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-
+        # bounds are set by a shell: a fork of a process that has run Beam may end in gRPC's hooks before it is ours
+        most = "unlimited" if memory == resource.RLIM_INFINITY else memory >> 10
+        bounded = ["bash", "-c", f'ulimit -v {most} -t {seconds} && exec "$@"', "bash", sys.executable]
         return subprocess.run(
-            [sys.executable, *map(str, words)],
+            [*bounded, *map(str, words)],
             cwd=self.root / "here",
             env={**os.environ, **apart, **fixed},
             capture_output=True,
             text=True,
             timeout=10 * seconds,  # other processes may keep the machine busy; none of this waits
-            preexec_fn=bounds,
             check=False,
         )
 

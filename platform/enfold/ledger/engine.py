@@ -1,5 +1,6 @@
 """One way to open DuckDB: in memory, UTC, one thread unless asked, no access to the outside."""
 
+import atexit
 import contextlib
 import os
 import stat
@@ -43,6 +44,7 @@ def _shared(process: int) -> duckdb.DuckDBPyConnection:
     """Return the database that this process's questions share; one that was forked has its own."""
     con = connect()
     con.execute("SET preserve_insertion_order = true")
+    atexit.register(con.close)  # while its threads can still be waited for: later the interpreter is half gone
     return con
 
 
