@@ -8,7 +8,6 @@ small row groups, and synced to the disk.
 
 import datetime as dt
 import json
-import resource
 import shutil
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from enfold.land.landing import land
 from enfold.land.protocol import land_study
 from enfold.ledger import engine, segments, storage
 from enfold.ledger.ledger import Draft, Ledger
+from enfold.run.shard import peak_memory
 
 ROUNDS = 3
 STUDY = 'plugins = []\n[study]\nid = "BENCH"\ntitle = "synthetic benchmark"\ntime_zone = "UTC"\n'
@@ -121,7 +121,7 @@ def landing(root: Path, events: int) -> dict[str, float]:
         "events": events, **{f"{n}_seconds": s for n, s in seconds.items()}, **{f"{n}_cpu": s for n, s in cpu.items()},
         **{f"ratio_to_{n}{what}": of["landing"] / of[n]
            for n in ("pyarrow", "as_segment") for what, of in (("", seconds), ("_cpu", cpu))},
-        "peak_gigabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+        "peak_gigabytes": peak_memory() / 1e9,
     }  # fmt: skip
 
 
