@@ -100,6 +100,7 @@ def _mappings() -> str:
         out += [f"| {r.name} | {r.emits} | {', '.join(r.key)} |\n" for r in m.rules]
         out += [f"| {name} | left out: rows | |\n" for name, _ in m.ignore]
         out += [f"| {name} | left out: {', '.join(columns)} | |\n" for name, columns in m.ignore_columns]
+        out += [f"\n`{column}` is read to {digits} significant digits.\n" for column, digits in m.digits.items()]
     return "".join(out)
 
 

@@ -54,6 +54,11 @@ def test_an_exponent_is_written_out_unless_it_is_absurd(number: str, plain: str)
     assert texts(dataset(f'["S", null, null, {number}, null]')) == [["S", None, None, plain, None]]
 
 
+def test_a_whole_number_is_the_same_with_and_without_its_zero() -> None:
+    assert texts(dataset('["84.0", 84.0, "84.0", 84.0, null]')) == [["84.0", "84", "84.0", "84", None]]
+    assert texts(b'{"a": 84.0, "b": "84.0", "c": 0.10}', "x.ndjson") == [["84", "84.0", "0.10"]]
+
+
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=9), st.integers(-30, 30))
 def test_an_exponent_changes_no_value(number: Any, power: int) -> None:
     from decimal import Context, Decimal

@@ -55,6 +55,8 @@ FAULTS = [
     ('about = "x"', 'about = "x"\n[source]\nformat = "meds"\nid = "x"', r"\[source\]: unknown key id"),
     ('about = "x"', 'about = "x"\n[source]\nformat = "odm"\nrecords = [1]', "`records` holds something else than texts"),
     ('about = "x"', 'about = "x"\n[source]\nformat = "odm"\noffset = "CET"', r"`offset` is not like \+01:00"),
+    ("version = 1", "version = 1\ndigits = 15", "`digits`: is not a table of columns"),
+    ("version = 1", "version = 1\ndigits = { SUBJ = 0 }", "`digits` of `SUBJ`: `digits` is not a whole number from 1 to 17"),
     ('columns = ["NOTE"]', "", r"\[\[ignore_columns\]\] `spare`: `columns` is not a list of texts"),
     ("[[ignore_columns]]", "[ignore_columns]", r"`ignore_columns`: is not written as \[\[ignore_columns\]\]"),
 ]  # fmt: skip
@@ -155,3 +157,16 @@ def test_rows_from_python_are_not_taken_for_a_format_that_is_checked_while_it_is
 
     with pytest.raises(UsageError, match="mapping meds/any reads files of the format meds, not rows"):
         enfold.land_rows(demo_copy, pa.table({"code": ["x"]}), using="meds/any", author="dm", reason="no")
+
+
+def test_a_double_is_rounded_wherever_it_is_read_and_a_text_is_left() -> None:
+    text = GOOD.replace("version = 1", "version = 1\ndigits = { DATE = 15, SUBJ = 15, NONE = 3 }")
+    chosen = mapping.parse(text.replace('occurred = "DATE"', 'visit_id = "DATE"'), "mine")
+    rows = [
+        {"SUBJ": "S-1", "DATE": d, "VALUE": "1", "NOTE": None} for d in ("9.299999999999999", "9.4", "3", None, "BL")
+    ]
+    found = stage(readers.from_arrow(pa.Table.from_pylist(rows), "x"), chosen, "S", None).events["assessment"]
+    assert found.column("visit_id").to_pylist() == ["9.3", "9.4", "3", None, "BL"]
+    rows[0]["DATE"] = "9.3"
+    again = stage(readers.from_arrow(pa.Table.from_pylist(rows), "x"), chosen, "S", None).events["assessment"]
+    assert again.column("event_id").to_pylist() == found.column("event_id").to_pylist()

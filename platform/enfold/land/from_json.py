@@ -138,7 +138,8 @@ def _value(value: Any, kind: str | None, name: str, row: int, label: str | None)
         where = f"row {row:,}, column `{label}`" if label else f"line {row:,}"
         what = f"is not of the declared type `{kind}`" if kind else "holds a list or an object"
         raise _not_ours(name, f"{where}: a value {what}")
-    return text(value)
+    # of a double `.0` says nothing, and Parquet has none: the same rows have the same keys in either
+    return text(value).removesuffix(".0") if isinstance(value, Number) and kind != "decimal" else text(value)
 
 
 def plain(number: str) -> str:

@@ -21,6 +21,9 @@ A rule with `otherwise = true` takes what no rule before it takes. A field is a 
 A rule with `each = { sle_seizure = "SEIZURE", sle_rash = "RASH" }` gives one event for each of these columns that
 holds a value; its fields read the item as `"*item"` and the value as `"*value"`.
 
+`digits = { VISITNUM = 15 }` at the top of the file reads a column of doubles to so many significant digits wherever it
+stands, keys and conditions included: 9.299999999999999 is visit 9.3.
+
 Every column of a source is named by a rule or by an `[[ignore_columns]]` (`*` stands for any characters), or the file
 is refused. Columns in `optional` may be absent. A `[source]` says how a file of one of `land/sources.py` is
 read; there, a value that no rule reads which takes its row is refused too. land/mapping_check.py says what is wrong
@@ -134,6 +137,7 @@ class Mapping:
     about: str = ""
     text: str | None = None  # the file itself; none for enfold's own columns
     source: dict[str, Any] = field(default_factory=dict)  # how the file is read; none: by its ending
+    digits: dict[str, int] = field(default_factory=dict)  # columns of doubles, and their significant digits
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -221,6 +225,7 @@ def parse(text: str, name: str) -> Mapping:
         name, doc["version"], sha256(text.encode()), tuple(rules), ignore, _columns(rules, ignore),
         tuple((s["name"], tuple(s["columns"])) for s in doc.get("ignore_columns", [])),
         tuple(doc.get("optional", ())), doc.get("about", ""), text, doc.get("source", {}),
+        doc.get("digits", {}),
     )  # fmt: skip
 
 
@@ -245,7 +250,7 @@ def target_sql(spec: Any, missing: tuple[str, ...] = ()) -> str:
     elif "part" in spec:
         return PARTS[spec["part"]].format(f"({column})")
     if "digits" in spec:
-        return _rounded(column, int(spec["digits"]))
+        return rounded(column, int(spec["digits"]))
     if spec.get("lower"):
         column = f"lower({column})"
     codes = dict(spec.get("codes", {}))
@@ -258,7 +263,7 @@ def target_sql(spec: Any, missing: tuple[str, ...] = ()) -> str:
     return f"CASE WHEN {column} IS NULL THEN NULL ELSE CASE {column} {cases} ELSE {otherwise} END END"
 
 
-def _rounded(column: str, digits: int) -> str:
+def rounded(column: str, digits: int) -> str:
     """Return SQL for a double's decimal of at most `digits` significant digits; other text stays as it is."""
     short = f"CAST(printf('%.{digits}g', TRY_CAST({column} AS DOUBLE)) AS DECIMAL(38, 18))"
     plain = f"regexp_replace(regexp_replace(CAST({short} AS VARCHAR), '0+$', ''), '[.]$', '')"

@@ -7,7 +7,7 @@ from typing import Any
 from enfold import schema
 from enfold.errors import UsageError
 
-TOP = {"version", "about", "rules", "ignore", "ignore_columns", "optional", "source"}
+TOP = {"version", "about", "rules", "ignore", "ignore_columns", "optional", "source", "digits"}
 CONDITION = {"present", "absent", "equals", "differs"}
 RULE = CONDITION | {"name", "emits", "key", "occasion_key", "fields", "otherwise", "each"}
 FORMS = ({"constant"}, {"column"}, {"column", "codes"}, {"column", "part"}, {"column", "part", "codes"},
@@ -89,14 +89,18 @@ class _Check:
         self.need(part in PART, at, "`part` is not known", f"Parts: {', '.join(PART)}.")
         fits = "codes" not in spec or part == "missing" or "part" not in spec
         self.need(fits, at, "`codes` goes with no other `part` than missing")
-        digits = spec.get("digits", 15)
-        self.need(type(digits) is int and 1 <= digits <= 17, at, "`digits` is not a whole number from 1 to 17")
+        self.digits(spec.get("digits", 15), at)
         self.need(isinstance(spec.get("lower", True), bool), at, "`lower` is neither true nor false")
         codes = spec.get("codes", {"": ""})
         self.need(isinstance(codes, dict) and codes and all(isinstance(v, str) for v in codes.values()), at,
                   "`codes` is not a table of texts")  # fmt: skip
         if "first" in spec:
             self.texts(spec["first"], at, "`first`")
+
+    def digits(self, value: object, at: str) -> None:
+        """Raise unless `value` is a number of digits that a double may have."""
+        fine = type(value) is int and 1 <= value <= 17
+        self.need(fine, at, "`digits` is not a whole number from 1 to 17")
 
     def each(self, spec: dict[str, Any], at: str) -> None:
         """Check `each`, and that nothing else reads what it gives."""
@@ -132,6 +136,9 @@ def check(doc: dict[str, Any], name: str, envelope: Sequence[str]) -> None:
     c.keys(doc, TOP, "the file")
     c.need(type(doc.get("version")) is int, "the file", "has no `version`, a whole number")
     c.source(doc)
+    c.need(isinstance(doc.get("digits", {}), dict), "`digits`", "is not a table of columns")
+    for column, value in doc.get("digits", {}).items():
+        c.digits(value, f"`digits` of `{column}`")
     rules = c.tables(doc, "rules")
     c.need(rules or doc.get("ignore"), "the file", "has neither rules nor `ignore`")
     for place, spec in enumerate(rules):

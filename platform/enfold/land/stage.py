@@ -11,7 +11,7 @@ from enfold.errors import ConflictError, UsageError
 from enfold.land import account, check, limits, told, typed
 from enfold.land.changes import staged_schema
 from enfold.land.check import Check
-from enfold.land.mapping import Mapping, Rule, literal
+from enfold.land.mapping import Mapping, Rule, literal, quote, rounded
 from enfold.land.readers import ROW, Source
 from enfold.land.rows import folded, rows_of
 from enfold.ledger import engine
@@ -51,9 +51,9 @@ def stage(source: Source, mapping: Mapping, study_id: str, system: str | None) -
     rows = source.rows
     for column in sorted(absent):
         rows = rows.append_column(column, pa.nulls(rows.num_rows, pa.string()))
-    rows = folded(rows)
     con = engine.connect(threads=engine.cores())
     con.execute("SET preserve_insertion_order = true")
+    rows = folded(_rounded(con, rows, mapping))
     con.register("source", rows)
     staged = Staged(source, mapping, study_id)
     _classify(con, staged)
@@ -78,6 +78,16 @@ def stage(source: Source, mapping: Mapping, study_id: str, system: str | None) -
     staged.mapped_rows -= gone
     _refuse_ambiguous_keys(con, staged)
     return staged
+
+
+def _rounded(con: duckdb.DuckDBPyConnection, rows: pa.Table, mapping: Mapping) -> pa.Table:
+    """Return the rows with the columns of `digits` as the decimals that were meant."""
+    for column in set(mapping.digits) & set(rows.column_names):
+        con.register("given", rows.select([column]))
+        short = con.sql(f"SELECT {rounded(quote(column), mapping.digits[column])} FROM given").to_arrow_table()
+        con.unregister("given")
+        rows = rows.set_column(rows.schema.get_field_index(column), column, short.column(0))
+    return rows
 
 
 def _refused_ids(con: duckdb.DuckDBPyConnection, staged: Staged, rules: int) -> None:
