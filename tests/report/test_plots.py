@@ -343,10 +343,3 @@ def test_rows_are_never_thinner_than_two_pixels_nor_higher_than_a_page() -> None
     for n in (0, 1, 22, 60, 200, 400):
         assert 2 <= style.row_height(n) <= 18
         assert n * style.row_height(n) <= 900
-
-
-def test_without_the_extra_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "vl_convert", None)
-    with pytest.raises(UsageError) as told:
-        svg.from_spec({}, title="", description="")
-    assert "pip install 'enfold[report]'" in str(told.value)

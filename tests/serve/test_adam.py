@@ -218,7 +218,7 @@ def test_a_missing_library_names_the_extra(
 
     monkeypatch.setitem(sys.modules, "pyreadstat", None)
     assert enfold(["export", str(demo), str(tmp_path / "out"), "--adam", "--format", "xpt"]) == 2
-    assert "pip install 'enfold[run,formats]'" in capsys.readouterr().err
+    assert "pip install 'enfold[formats]'" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "odmlib.define_2_1.model", None)
     assert enfold(["export", str(demo), str(tmp_path / "out"), "--adam", "--format", "dataset-json"]) == 2
     assert "pip install 'enfold[formats]'" in capsys.readouterr().err

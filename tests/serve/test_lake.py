@@ -1,11 +1,13 @@
 """The ledger as Delta tables: another engine reads the same rows from the same files."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 import pytest
 
+import awkward
 from enfold import schema
 from enfold.cli.main import main as enfold
 from enfold.ledger.ledger import Ledger
@@ -37,6 +39,21 @@ def test_polars_reads_what_the_ledger_reads_and_no_row_is_copied(demo_copy: Path
     assert enfold(["verify", str(demo_copy)]) == 0
 
 
+def test_awkward_values_are_read_as_they_landed(demo: Path, tmp_path: Path) -> None:
+    study = awkward.land(awkward.ROWS, tmp_path, demo.parent / "incoming" / "study.toml")
+    assert enfold(["export", str(study), str(tmp_path / "lake"), "--delta"]) == 0
+    columns = ["event_id", "occurred", "value_number", "comparator", "value_text", "not_done"]
+    read = pl.read_delta(str(tmp_path / "lake" / "assessment")).select(columns).sort("event_id").rows()
+    assert read == [
+        ("1", "2024", Decimal("12345678.123456789"), None, None, None),
+        ("2", "2024-02", Decimal("0.200000000"), "<", None, None),
+        ("3", "2024-02-03T04:05+08:00", Decimal("-0.000000001"), None, None, None),
+        ("4", "2024-02-03T04:05:06.5Z", None, None, None, True),
+        ("5", None, Decimal("0.000000000"), None, None, None),
+        ("6", "2024-02-03", None, None, "溶血, „trüb“; <0.2", None),
+    ]
+
+
 def test_a_table_can_be_cut_by_position(demo_copy: Path, tmp_path: Path) -> None:
     before = Ledger(demo_copy / "ledger").position
     assert enfold(["correct", str(demo_copy), PGA, "value_number=2.9", "--reason", "typing error"]) == 0
@@ -58,11 +75,3 @@ def test_an_existing_folder_is_left_alone(demo: Path, tmp_path: Path, capsys: py
     assert enfold(["export", str(demo), str(tmp_path), "--delta"]) == 2
     assert "exists" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
-
-
-def test_without_the_library_the_message_says_what_to_install(
-    demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "deltalake", None)
-    assert enfold(["export", str(demo), str(tmp_path / "lake"), "--delta"]) == 2
-    assert "enfold[formats]" in capsys.readouterr().err

@@ -12,17 +12,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+import awkward
+from awkward import digest
 from enfold import schema
 from enfold.cli.main import main as enfold
 from enfold.land import mapping
-from enfold.run import manifest
 
 NOT_IN_THE_FILE = {"source_system", "source_file", "source_row", "schema_version", "supersedes", "retracts"}
-
-
-def digest(study: Path) -> str:
-    run = manifest.pointed(study / "runs" / "current.json")["run"]
-    return str(manifest.read(study, run)["cut_digest"])
 
 
 def land_again(written: Path, study_file: Path, study: Path) -> str:
@@ -63,24 +59,8 @@ def test_landed_again_it_has_the_same_cut_digest(demo: Path, written: Path, tmp_
 
 
 def test_awkward_values_come_back_the_same(demo: Path, tmp_path: Path) -> None:
-    """Partial and zoned times, comparators, 17 digits, text of other scripts, empty against null."""
-    lab = {"instrument": "LABORATORY", "unit": "mg/L", "subject_id": "A-1"}
-    rows = [
-        {**lab, "event_id": "1", "item": "CRP", "occurred": "2024", "value_number": "12345678.123456789"},
-        {**lab, "event_id": "2", "item": "CRP", "occurred": "2024-02", "value_number": "0.2", "comparator": "<"},
-        {**lab, "event_id": "3", "item": "CRP", "occurred": "2024-02-03T04:05+08:00", "value_number": "-0.000000001"},
-        {**lab, "event_id": "4", "item": "CRP", "occurred": "2024-02-03", "value_text": "溶血, „trüb“; <0.2"},
-        {**lab, "event_id": "5", "item": "CRP", "occurred": "2024-02-03T04:05:06.5Z", "not_done": "true"},
-        {**lab, "event_id": "6", "item": "CRP", "occurred": "", "value_text": "", "value_number": "0"},
-    ]
-    with (tmp_path / "assessment.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(dict.fromkeys(k for r in rows for k in r)))
-        writer.writeheader()
-        writer.writerows(rows)
-    study, study_file = tmp_path / "study", demo.parent / "incoming" / "study.toml"
-    assert enfold(["init", str(study), str(study_file), "--author", "test"]) == 0
-    assert enfold(["land", str(study), str(tmp_path / "assessment.csv"), "--strict", "--author", "test"]) == 0
-    assert enfold(["run", str(study)]) == 0
+    study_file = demo.parent / "incoming" / "study.toml"
+    study = awkward.land(awkward.ROWS, tmp_path, study_file)
     assert enfold(["export", str(study), str(tmp_path / "out"), "--meds"]) == 0
     data = pq.read_table(tmp_path / "out" / "data" / "0.parquet")
     assert data.filter(pc.field("event_id") == "1").column("value_number").to_pylist() == [

@@ -6,21 +6,17 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+import awkward
 import enfold as package
+from awkward import digest
 from enfold.cli.main import main as enfold
 from enfold.land import mapping, readers
-from enfold.run import manifest
 from enfold.serve import sdtm, write
-
-
-def digest(study: Path, of: str = "cut_digest") -> str:
-    run = manifest.pointed(study / "runs" / "current.json")["run"]
-    return str(manifest.read(study, run)[of])
 
 
 def land_again(written: Path, study_file: Path, study: Path) -> None:
     assert enfold(["init", str(study), str(study_file), "--author", "test"]) == 0
-    for path in sorted(written.glob("*.parquet")):
+    for path in sorted(written.iterdir()):
         if path.stem.startswith("supp"):
             continue
         supp = written / f"supp{path.name}"
@@ -52,6 +48,32 @@ def test_every_format_lands_the_same_texts(demo: Path, written: Path, form: str,
         ours, theirs = (readers.read(p).rows for p in (path, written / f"{path.stem}.parquet"))
         assert ours.column_names == theirs.column_names
         assert ours.to_pylist() == theirs.to_pylist(), path.name
+
+
+@pytest.fixture(scope="module")
+def awkward_studies(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Studies of awkward values: those that a transport file holds, and others too."""
+    root, study_file = tmp_path_factory.mktemp("awkward"), demo.parent / "incoming" / "study.toml"
+    rows = {"ascii": awkward.ASCII, "any": awkward.ROWS}
+    return {name: awkward.land(found, root / name, study_file) for name, found in rows.items()}
+
+
+@pytest.mark.parametrize("form", write.FORMATS)
+def test_awkward_values_come_back_the_same(
+    demo: Path, awkward_studies: dict[str, Path], form: str, tmp_path: Path
+) -> None:
+    study = awkward_studies["ascii" if form == "xpt" else "any"]
+    assert enfold(["export", str(study), str(tmp_path / "out"), "--sdtm", "--format", form]) == 0
+    land_again(tmp_path / "out", demo.parent / "incoming" / "study.toml", tmp_path / "again")
+    assert digest(tmp_path / "again") == digest(study)
+
+
+def test_what_a_transport_file_cannot_hold_refuses_the_export(
+    awkward_studies: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert enfold(["export", str(awkward_studies["any"]), str(tmp_path / "out"), "--sdtm", "--format", "xpt"]) == 2
+    assert "values are not ASCII" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_corrected_fact_is_written_as_it_stands(demo: Path, demo_copy: Path, tmp_path: Path) -> None:

@@ -3,13 +3,16 @@
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
 import enfold as package
 from adam_rules import RULES
+from awkward import digest
 from enfold.cli.export import FORMATS
 from enfold.cli.main import main as enfold
+from enfold.ledger.ledger import Ledger
 from enfold.serve import write
 from enfold.serve.specification import adam
 from enfold.testing import conformance
@@ -187,6 +190,35 @@ def test_the_pilot_reads_back_from_every_format(pilot: Path, form: str, tmp_path
         found = read(tmp_path / "out" / f"{name}{write.FORMATS[form]}", dataset.variables)
         order = [(k, "ascending") for k in dataset.key]
         assert found.sort_by(order).equals(view.cast(found.schema).sort_by(order)), name
+
+
+def test_the_pilot_as_meds_lands_again_with_the_same_cut_digest(pilot: Path, tmp_path: Path) -> None:
+    assert enfold(["export", str(pilot), str(tmp_path / "out"), "--meds"]) == 0
+    words = ["--mapping", "meds/enfold", "--strict", "--author", "test"]
+    *first, run = commands(tmp_path, {})
+    for done in (*first, ["land", str(tmp_path / "study"), str(tmp_path / "out" / "data" / "0.parquet"), *words], run):
+        assert enfold(done) == 0
+    assert digest(tmp_path / "study") == digest(pilot)
+
+
+def test_the_pilot_as_delta_tables_is_what_the_ledger_holds(pilot: Path, tmp_path: Path) -> None:
+    assert enfold(["export", str(pilot), str(tmp_path / "lake"), "--delta"]) == 0
+    ledger = Ledger(pilot / "ledger")
+    for event_type in (p.name for p in (tmp_path / "lake").iterdir()):
+        wanted = ledger.read(event_type)
+        wanted = wanted.drop_columns([c for c in ("content", "salt", "slot") if c in wanted.column_names])
+        read = pl.read_delta(str(tmp_path / "lake" / event_type)).to_arrow().select(wanted.column_names)
+        order = [("event_id", "ascending"), ("position", "ascending")]
+        assert read.cast(wanted.schema).sort_by(order).equals(wanted.sort_by(order)), event_type
+
+
+def test_the_pilots_instruments_have_no_place_in_the_lupus_domains(
+    pilot: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SDTM out is of the trials whose domains schemas/mappings/lupus describes; anything else is named, not dropped."""
+    assert enfold(["export", str(pilot), str(tmp_path / "out"), "--sdtm"]) == 2
+    assert "no domain of schemas/mappings/lupus takes" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from enfold import extras
 from enfold.errors import UsageError
 from enfold.land import from_json, limits, readers
 from enfold.land.mapping import Mapping
@@ -204,19 +205,12 @@ def _wrong(resource: Resource, form: str) -> Iterator[dict[str, Any]]:
     kind = resource["resourceType"]
     if kind not in READ:
         return
-    try:
-        from pydantic import ValidationError
+    (library,) = extras.load("reading FHIR", "fhir.resources.R4B" if form == "fhir-r4" else "fhir.resources")
+    from pydantic import ValidationError  # comes with it
 
-        if form == "fhir-r4":
-            from fhir.resources.R4B import get_fhir_model_class
-        else:
-            from fhir.resources import get_fhir_model_class
-    except ImportError:
-        msg = "reading FHIR needs an extra"
-        raise UsageError(msg, remedy="pip install 'enfold[formats]'") from None
     release = "R4" if form == "fhir-r4" else "R5"
     try:
-        get_fhir_model_class(kind).model_validate(_numbers(resource))
+        library.get_fhir_model_class(kind).model_validate(_numbers(resource))
     except ValidationError as error:
         for found in error.errors(include_url=False, include_context=False, include_input=False)[:5]:
             at = ".".join(re.sub(r"[^A-Za-z0-9_]", "?", str(part))[:40] for part in found["loc"])

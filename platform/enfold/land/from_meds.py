@@ -10,6 +10,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from enfold import extras
 from enfold.errors import UsageError
 from enfold.land import from_json, from_parquet, limits, readers
 from enfold.land.mapping import literal
@@ -105,17 +106,13 @@ def _codes(path: Path, name: str) -> tuple[str, str, int]:
 
 def _shard(path: Path, shard: str, name: str) -> tuple[pa.Table, str, int]:
     """Return a shard that follows the standard's schema, its digest and its octets."""
-    try:
-        import meds
-        from flexible_schema import SchemaValidationError
-    except ImportError:
-        raise UsageError(f"{name}: reading MEDS needs an extra", remedy="pip install 'enfold[formats]'") from None
+    meds, flexible_schema = extras.load("reading MEDS", "meds", "flexible_schema")
     data = readers.octets(path / shard, name)
     try:
         table = from_parquet.read(data, name)
         table = table.cast(pa.schema([(f.name, _plain(f)) for f in table.schema]))
         meds.DataSchema.validate(table)
-    except SchemaValidationError:
+    except flexible_schema.SchemaValidationError:
         msg = f"{name}: {shard} does not follow the data schema of MEDS 0.4"
         raise UsageError(msg, remedy=MEND) from None
     except (pa.ArrowException, OSError, duckdb.Error):

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from enfold import extras
 from enfold.errors import UsageError
 from enfold.land import limits
 
@@ -31,11 +32,7 @@ def read(data: bytes, name: str) -> pa.Table:
     Raises:
         UsageError: not a version 5 transport file of one dataset, not whole, beyond a limit, or pyreadstat is missing.
     """
-    try:
-        import pyreadstat
-    except ImportError:
-        msg = f"{name}: reading SAS transport files needs pyreadstat"
-        raise UsageError(msg, remedy="pip install 'enfold[formats]'") from None
+    (pyreadstat,) = extras.load("reading SAS transport files", "pyreadstat")
     columns, start, width = _layout(data, name)
     rows = _rows(data, start, width, name)
     limits.shape(name, rows, len(columns))

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from enfold import schema
+from enfold import extras, schema
 from enfold.errors import EnfoldError
 from enfold.land.names import namespace
 from enfold.ledger.storage import sha256
@@ -98,6 +98,7 @@ def _validate(outcome: Outcome, name: str, event_type: str, text: str, rows: pa.
 def _run(event_type: str, specs: list[dict[str, Any]], rows: pa.Table) -> list[dict[str, Any]]:
     import logging
 
+    extras.load("checking what lands", "great_expectations")
     import great_expectations as gx
 
     logging.getLogger("great_expectations").setLevel(logging.ERROR)

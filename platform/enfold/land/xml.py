@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
+from enfold import extras
 from enfold.errors import UsageError
 from enfold.land import limits
 
@@ -22,11 +23,7 @@ def elements(data: bytes, name: str, containers: set[str]) -> Iterator[Element]:
     Raises:
         UsageError: not well-formed, a DOCTYPE, too deep, or beyond a limit; never quotes the document.
     """
-    try:
-        from lxml import etree
-    except ImportError:
-        msg = f"{name}: reading XML needs an extra"
-        raise UsageError(msg, remedy="pip install 'enfold[formats]'") from None
+    (etree,) = extras.load("reading XML", "lxml.etree")
     if len(data) > limits.MAX_DOCUMENT:
         remedy = "Export fewer subjects a file, and land the files one after the other."
         raise limits.over(name, f"{len(data):,} octets in one document", limits.MAX_DOCUMENT, remedy=remedy)

@@ -15,6 +15,8 @@ from itertools import combinations, product
 from math import comb, lcm, prod
 from typing import Any
 
+from enfold import extras
+
 MOST_TABLES = 1_000_000  # beyond that the enumeration would take too long; exactness matters for small groups
 MOST_ORDERS = 200_000
 MOST_DRAWN = 200  # subjects; beyond that the approximation is close, and drawing takes long
@@ -39,9 +41,8 @@ def by_level(yes: Sequence[int], of: Sequence[int]) -> P:
     tested = [(k, n) for k, n in zip(yes, of, strict=True) if n]
     if len(tested) < 2 or sum(yes) in {0, sum(of)}:
         return P(None, "chi-squared")
-    from scipy.stats import chi2_contingency
-
-    found = chi2_contingency([[k for k, _ in tested], [n - k for k, n in tested]], correction=False)
+    (stats,) = extras.load("testing an association", "scipy.stats")
+    found = stats.chi2_contingency([[k for k, _ in tested], [n - k for k, n in tested]], correction=False)
     return P(_kept(found.pvalue), "chi-squared")
 
 
@@ -92,14 +93,13 @@ def trend(yes: Sequence[int], of: Sequence[int], scores: Sequence[Fraction | Dec
 
 
 def _normal_trend(seen: int, mean: Fraction, weights: Sequence[int], of: Sequence[int], responders: int) -> Fraction:
-    from scipy.stats import norm
-
+    (stats,) = extras.load("testing a trend", "scipy.stats")
     n = sum(of)
     spread = sum(w * w * k for w, k in zip(weights, of, strict=True)) - Fraction(
         sum(w * k for w, k in zip(weights, of, strict=True)) ** 2, n
     )
     variance = Fraction(responders * (n - responders), n * n) * spread
-    return _kept(2 * norm.sf(float(abs(seen - mean)) / float(variance) ** 0.5))
+    return _kept(2 * stats.norm.sf(float(abs(seen - mean)) / float(variance) ** 0.5))
 
 
 @cache
@@ -117,9 +117,8 @@ def ranks(groups: tuple[tuple[Decimal, ...], ...]) -> P:
     sizes = [len(g) for g in filled]
     scale = lcm(*sizes)
     if n > MOST_DRAWN or scale * (n * (n + 1)) ** 2 > MOST_SQUARES:
-        from scipy.stats import kruskal
-
-        found = kruskal(*([float(x) for x in g] for g in filled))
+        (stats,) = extras.load("testing an association", "scipy.stats")
+        found = stats.kruskal(*([float(x) for x in g] for g in filled))
         return P(_kept(found.pvalue), "Kruskal-Wallis (chi-squared)")
     doubled = _doubled_ranks(pooled)
     weights = [scale // size for size in sizes]

@@ -9,7 +9,7 @@ from fractions import Fraction
 from math import isqrt
 from typing import Any
 
-from enfold.errors import UsageError
+from enfold import extras
 
 DIGITS = 12  # what SciPy's quantiles are kept to: the same on any machine
 Interval = tuple[Fraction, Fraction]
@@ -67,9 +67,4 @@ def root(value: Fraction) -> Fraction:
 
 
 def _distributions() -> Any:
-    try:
-        from scipy import stats
-    except ImportError:
-        msg = "intervals need SciPy, which is not installed"
-        raise UsageError(msg, remedy='pip install "enfold[run]"') from None
-    return stats
+    return extras.load("computing intervals", "scipy.stats")[0]

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from enfold import schema, study
+from enfold import extras, schema, study
 from enfold.errors import DeniedError, EnfoldError, IntegrityError, UsageError
 from enfold.evaluate.discover import discover_for
 from enfold.evaluate.graph import plan
@@ -156,9 +156,11 @@ def _rows(ledger: Ledger) -> int:
 def _work(job: Job, todo: list[Shard], runner: str, options: list[str]) -> None:
     """Let Beam work the shards; what it wraps errors in is taken off."""
     logging.disable(logging.WARNING)  # Beam warns about cloud libraries that nobody asked for
-    from enfold.run.pipeline import run_pipeline
-
-    logging.disable(logging.NOTSET)
+    try:
+        extras.load("a run", "apache_beam")
+        from enfold.run.pipeline import run_pipeline
+    finally:
+        logging.disable(logging.NOTSET)
     try:
         run_pipeline(job, todo, runner, options)
     except EnfoldError:

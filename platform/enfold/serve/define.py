@@ -6,8 +6,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from enfold import __version__
-from enfold.errors import UsageError
+from enfold import __version__, extras
 from enfold.serve.files import File
 from enfold.serve.specification import Codelist, Variable, adam, codelists
 
@@ -22,12 +21,7 @@ def libraries() -> tuple[Any, Any]:
     Raises:
         UsageError: one is not installed.
     """
-    try:
-        import odmlib.define_2_1.model as model
-        from lxml import etree
-    except ImportError:
-        msg = "writing Define-XML needs odmlib and lxml"
-        raise UsageError(msg, remedy="pip install 'enfold[formats]'. Nothing was written.") from None
+    model, etree = extras.load("writing Define-XML", "odmlib.define_2_1.model", "lxml.etree")
     return model, etree
 
 

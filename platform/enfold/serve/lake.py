@@ -7,8 +7,8 @@ none, copies.
 
 import shutil
 from pathlib import Path
-from typing import Any
 
+from enfold import extras
 from enfold.errors import ConflictError, UsageError
 from enfold.ledger import storage
 from enfold.ledger.ledger import Ledger
@@ -26,7 +26,7 @@ def export(folder: Path, target: Path) -> dict[str, int]:
         ConflictError: a redaction was interrupted, so that a file still holds what is to go.
         IntegrityError: a file of the ledger is damaged.
     """
-    convert = _library()
+    (deltalake,) = extras.load("writing Delta tables", "deltalake")
     if target.exists():
         msg = f"{target} exists"
         raise UsageError(msg, remedy="Name a new folder.")
@@ -43,17 +43,8 @@ def export(folder: Path, target: Path) -> dict[str, int]:
             rows[segment.event_type] = rows.get(segment.event_type, 0) + segment.rows
         for event_type in rows:
             # without statistics: they would be binary floats, by which a reader may skip rows with exact decimals
-            convert(str(target / event_type), name=event_type, collect_stats=False)
+            deltalake.convert_to_deltalake(str(target / event_type), name=event_type, collect_stats=False)
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
         raise
     return dict(sorted(rows.items()))
-
-
-def _library() -> Any:
-    try:
-        from deltalake import convert_to_deltalake
-    except ImportError:
-        msg = "writing Delta's log needs the library deltalake"
-        raise UsageError(msg, remedy="Install it: pip install 'enfold[formats]'") from None
-    return convert_to_deltalake

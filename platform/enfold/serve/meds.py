@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from enfold import __version__, schema, study
+from enfold import __version__, extras, schema, study
 from enfold.errors import ConflictError, UsageError
 from enfold.ledger import engine, storage
 from enfold.ledger.ledger import Ledger
@@ -44,11 +44,7 @@ def export(folder: Path, run: str, target: Path) -> dict[str, int]:
         UsageError: the folder exists, a fact is contested, or the library `meds` is not installed.
         ConflictError: two subjects would get the same number.
     """
-    try:
-        import meds
-    except ImportError:
-        msg = "checking the dataset needs the library meds"
-        raise UsageError(msg, remedy="Install it: pip install 'enfold[formats]'") from None
+    (meds,) = extras.load("writing MEDS", "meds")
     if target.exists():
         msg = f"{target} exists"
         raise UsageError(msg, remedy="Name a new folder.")

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from enfold.errors import UsageError
+from enfold import extras
 from enfold.serve.files import File
 
 EPOCH = dt.date(1960, 1, 1)
@@ -23,12 +23,7 @@ def libraries() -> tuple[Any, Any]:
     Raises:
         UsageError: one is not installed.
     """
-    try:
-        import pandas as pd
-        import pyreadstat
-    except ImportError:
-        msg = "writing SAS transport files needs pyreadstat and pandas"
-        raise UsageError(msg, remedy="pip install 'enfold[run,formats]'. Nothing was written.") from None
+    pd, pyreadstat = extras.load("writing SAS transport files", "pandas", "pyreadstat")
     return pd, pyreadstat
 
 

@@ -6,11 +6,10 @@ against Altair's schema instead.
 
 import json
 from decimal import Decimal
-from types import ModuleType
 from typing import Any
 from xml.sax.saxutils import escape
 
-from enfold.errors import UsageError
+from enfold import extras
 
 VEGA_LITE = "6.4"
 
@@ -47,10 +46,5 @@ def _number(value: object) -> float:
     raise TypeError(msg)
 
 
-def _converter() -> ModuleType:
-    try:
-        import vl_convert
-    except ImportError:
-        msg = "figures need vl-convert-python, which is not installed"
-        raise UsageError(msg, remedy="pip install 'enfold[report]'") from None
-    return vl_convert
+def _converter() -> Any:
+    return extras.load("drawing figures", "vl_convert")[0]
