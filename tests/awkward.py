@@ -16,18 +16,24 @@ ASCII = [
 ]
 OTHER_SCRIPTS = {**LAB, "event_id": "6", "item": "CRP", "occurred": "2024-02-03", "value_text": "溶血, „trüb“; <0.2"}
 ROWS = [*ASCII, OTHER_SCRIPTS]
+ENROLMENT = {
+    "event_id": "in-1", "subject_id": "A-1", "occurred": "2023-12", "sex": "F", "birth_date": "1988",
+    "race": "NATIVE HAWAIIAN OR OTHER PACIFIC ISLANDER", "ethnicity": "NOT HISPANIC OR LATINO",
+}  # fmt: skip
 
 
 def land(rows: list[dict[str, str]], folder: Path, study_file: Path) -> Path:
-    """Land rows of assessments in a new study and run it."""
+    """Land rows of assessments, and the subject's enrolment, in a new study and run it."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "assessment.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(dict.fromkeys(k for r in rows for k in r)))
-        writer.writeheader()
-        writer.writerows(rows)
+    for name, found in (("enrolment", [ENROLMENT]), ("assessment", rows)):
+        with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(dict.fromkeys(k for r in found for k in r)))
+            writer.writeheader()
+            writer.writerows(found)
     study = folder / "study"
     assert enfold(["init", str(study), str(study_file), "--author", "test"]) == 0
-    assert enfold(["land", str(study), str(folder / "assessment.csv"), "--strict", "--author", "test"]) == 0
+    files = [str(folder / "enrolment.csv"), str(folder / "assessment.csv")]
+    assert enfold(["land", str(study), *files, "--strict", "--author", "test"]) == 0
     assert enfold(["run", str(study)]) == 0
     return study
 

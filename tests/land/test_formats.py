@@ -2,6 +2,7 @@
 
 import io
 import json
+from decimal import Context, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enfold.errors import UsageError
-from enfold.land import from_json, from_xpt, readers
+from enfold.land import from_json, from_xpt, mapping, readers
+from enfold.land.stage import stage
 
 COLUMNS = [{"itemOID": f"I.{n}", "name": n, "label": n, "dataType": t} for n, t in
            {"SUBJ": "string", "N": "integer", "D": "decimal", "F": "double", "B": "boolean"}.items()]  # fmt: skip
@@ -61,8 +63,6 @@ def test_a_whole_number_is_the_same_with_and_without_its_zero() -> None:
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=9), st.integers(-30, 30))
 def test_an_exponent_changes_no_value(number: Any, power: int) -> None:
-    from decimal import Context, Decimal
-
     text = f"{number:f}e{power}"
     exact = Context(prec=200)
     assert Decimal(from_json.plain(text)) == exact.scaleb(Decimal(f"{number:f}"), power)
@@ -135,6 +135,46 @@ def test_blank_text_and_missing_numbers_are_null_and_blank_rows_at_the_end_are_c
     ]
 
 
+def specially_missing(path: Path) -> Path:
+    """Write a file whose numbers are 1.5, and missing as `.`, `.A`, `.Z` and `._`."""
+    data = transport({"A": list("vwxyz"), "B": [1.5, None, None, None, None]}, path)
+    start = data.rfind(b"HEADER RECORD*******OBS") + 80
+    cells = bytearray(data)
+    for row, letter in {2: b"A", 3: b"Z", 4: b"_"}.items():
+        at = start + row * 9 + 1
+        assert data[at : at + 8] == b"." + bytes(7)
+        cells[at : at + 1] = letter
+    path.write_bytes(cells)
+    return path
+
+
+def test_why_a_number_is_missing_is_not_dropped(tmp_path: Path) -> None:
+    rows = readers.read(specially_missing(tmp_path / "t.xpt"))
+    assert rows.rows.column("B").to_pylist() == ["1.5", None, ".A", ".Z", "._"]
+    text = """
+        version = 1
+        [[rules]]
+        name = "crp"
+        emits = "assessment"
+        key = ["A"]
+        [rules.fields]
+        subject_id = "A"
+        instrument = { constant = "LABORATORY" }
+        item = { constant = "CRP" }
+        value_number = "B"
+    """
+    found = stage(rows, mapping.parse(text, "plain"), "S", None)
+    assert [(r["source_row"], r["code"]) for r in found.refused if r["source_row"] != 2] == [
+        (n, "not_a_number") for n in (3, 4, 5)
+    ]
+    said = text.replace('"B"', '{ column = "B", part = "number" }\nvalue_text = { column = "B", part = "text" }')
+    (event,) = stage(rows, mapping.parse(said, "said"), "S", None).events.values()
+    assert event.select(["value_number", "value_text"]).to_pylist() == [
+        {"value_number": n, "value_text": t}
+        for n, t in ((Decimal("1.5"), None), (None, ".A"), (None, ".Z"), (None, "._"))
+    ]
+
+
 def test_a_transport_file_that_is_not_one_is_refused(tmp_path: Path) -> None:
     data = transport({"A": ["x"] * 50, "B": [1.0] * 50}, tmp_path / "t.xpt")
     eight = transport({"A": ["x"]}, tmp_path / "t8.xpt", version=8)
@@ -151,8 +191,6 @@ def test_a_transport_file_that_is_not_one_is_refused(tmp_path: Path) -> None:
 
 
 def test_decimals_of_arrow_and_parquet_pass_exactly(tmp_path: Path) -> None:
-    from decimal import Decimal
-
     table = pa.table({"D": pa.array([Decimal("1.10"), None], pa.decimal128(38, 9)), "T": ["0.30", ""]})
     pq.write_table(table, tmp_path / "t.parquet")
     with pa.ipc.new_file(str(tmp_path / "t.arrow"), table.schema) as file:

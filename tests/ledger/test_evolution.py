@@ -133,3 +133,8 @@ def test_the_ledger_of_every_format_is_readable_for_ever(corpus: str) -> None:
     assert (checked.commits, checked.events, checked.redacted) == tuple(expected["counts"])
     for position, digests in expected["cuts"].items():
         assert cut_digests(found, int(position)) == {int(k): v for k, v in digests.items()}
+
+
+def test_an_enrolment_that_landed_before_race_was_a_field_has_none() -> None:
+    rows = Ledger(GOLDEN / "format-1" / "ledger").read("enrolment")
+    assert rows.select(["sex", "race", "ethnicity"]).to_pylist() == [{"sex": "F", "race": None, "ethnicity": None}]

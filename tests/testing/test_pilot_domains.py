@@ -191,3 +191,27 @@ def test_a_domain_in_any_format_gives_the_same_events(domain: str, tmp_path: Pat
     for form in FORMATS:
         rewritten(rows, tmp_path / f"x.{form}")
         assert said(tmp_path / f"x.{form}", domain) == wanted, form
+
+
+def test_race_that_an_earlier_mapping_left_out_comes_with_a_snapshot(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from enfold.ledger.ledger import Ledger
+    from enfold.shipped import shipped
+
+    now = (shipped("schemas") / "mappings" / "sdtm" / "dm.toml").read_text("utf-8")
+    before = now.replace('race       = "RACE"\nethnicity  = "ETHNIC"\n', "").replace(
+        'optional = ["RACE", "ETHNIC"]\n', ""
+    )
+    (tmp_path / "dm.toml").write_text(
+        f'{before}\n[[ignore_columns]]\nname = "no_place"\ncolumns = ["RACE", "ETHNIC"]\n'
+    )
+    (tmp_path / "study.toml").write_text(package_file("testing/cdisc/study.toml"))
+    study = str(tmp_path / "study")
+    assert enfold(["init", study, str(tmp_path / "study.toml")]) == 0
+    assert enfold(["land", study, str(FOLDER / "dm.parquet"), "--mapping", str(tmp_path / "dm.toml")]) == 0
+    assert enfold(["land", study, str(FOLDER / "dm.parquet"), "--mapping", "sdtm/dm", "--snapshot"]) == 0
+    rows = Ledger(tmp_path / "study" / "ledger").read("enrolment").to_pylist()
+    corrections = [r for r in rows if r["supersedes"]]
+    assert len(rows) == 2 * len(corrections) == 612
+    assert all(r["race"] and r["ethnicity"] for r in corrections)

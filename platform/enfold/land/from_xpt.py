@@ -1,12 +1,14 @@
 """SAS transport files, version 5: the layout is checked here, the values are decoded by pyreadstat.
 
 A number of such a file is an IBM double, which no decimal such as 0.4 fits exactly. SAS warrants 15 significant
-digits, so each number becomes the decimal of at most 15 significant digits that lies nearest. Blank text and every
-kind of missing number (`.`, `._`, `.A` to `.Z`) become null.
+digits, so each number becomes the decimal of at most 15 significant digits that lies nearest. Blank text and a missing
+number (`.`) become null. The special ones (`._`, `.A` to `.Z`) say why a number is missing, and stay as that text: what
+reads a number there refuses the record, until the mapping says what the letter means.
 """
 
 import datetime as dt
 import io
+import string
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +26,7 @@ ROWS = b"HEADER RECORD*******OBS     HEADER RECORD!!!!!!!"
 NAMESTR = 140  # octets that describe a column
 AGAIN = "Export the file again as a SAS version 5 transport file with one dataset, its text in ASCII or UTF-8."
 DIGITS = 15
+SPECIAL = "_" + string.ascii_uppercase  # first octet of a number that is missing for a reason
 
 
 def read(data: bytes, name: str) -> pa.Table:
@@ -33,7 +36,7 @@ def read(data: bytes, name: str) -> pa.Table:
         UsageError: not a version 5 transport file of one dataset, not whole, beyond a limit, or pyreadstat is missing.
     """
     (pyreadstat,) = extras.load("reading SAS transport files", "pyreadstat")
-    columns, start, width = _layout(data, name)
+    columns, numbers, start, width = _layout(data, name)
     rows = _rows(data, start, width, name)
     limits.shape(name, rows, len(columns))
     try:
@@ -42,13 +45,17 @@ def read(data: bytes, name: str) -> pa.Table:
         raise _damaged(name, "its values cannot be decoded") from None
     if list(found) != columns or any(len(v) != rows for v in found.values()):
         raise _damaged(name, "two ways of counting its rows and columns disagree")
-    table = pa.table({c: pa.array(map(_text, v), pa.large_string()) for c, v in found.items()})
+    texts = {c: [_text(v) for v in values] for c, values in found.items()}
+    for column, place in numbers.items():
+        starts = range(start + place, len(data), width)
+        texts[column] = [_special(data, at) if t is None else t for at, t in zip(starts, texts[column], strict=False)]
+    table = pa.table({c: pa.array(v, pa.large_string()) for c, v in texts.items()})
     limits.fields(name, table)
     return table
 
 
-def _layout(data: bytes, name: str) -> tuple[list[str], int, int]:
-    """Return the columns, where the rows begin, and the octets of one row."""
+def _layout(data: bytes, name: str) -> tuple[list[str], dict[str, int], int, int]:
+    """Return the columns, where in a row the numeric ones begin, where the rows begin, and the octets of one row."""
     if not data.startswith(LIBRARY):
         raise _damaged(name, "it does not begin as a version 5 transport file does")
     if len(data) % CARD:
@@ -62,7 +69,7 @@ def _layout(data: bytes, name: str) -> tuple[list[str], int, int]:
     if not digits.isdigit():
         raise _damaged(name, "the number of its columns cannot be read")
     count, begin = int(digits), at + CARD
-    columns, width = [], 0
+    columns, numbers, width = [], {}, 0
     for place in range(count):
         one = data[begin + place * NAMESTR : begin + (place + 1) * NAMESTR]
         kind, length = int.from_bytes(one[:2], "big"), int.from_bytes(one[4:6], "big")
@@ -71,6 +78,8 @@ def _layout(data: bytes, name: str) -> tuple[list[str], int, int]:
         if not sound or kind not in (1, 2) or not (2 <= length <= 8 if kind == 1 else 1 <= length <= 200):
             raise _damaged(name, f"the description of column {place + 1:,} is not sound")
         columns.append(one[8:16].decode("ascii", "replace").rstrip())
+        if kind == 1:
+            numbers[columns[-1]] = position
         width += length
     limits.column_names(name, columns)
     if any(not c.isascii() for c in columns):
@@ -78,7 +87,7 @@ def _layout(data: bytes, name: str) -> tuple[list[str], int, int]:
     at = begin + -(-count * NAMESTR // CARD) * CARD
     if data[at : at + len(ROWS)] != ROWS:
         raise _damaged(name, "the header of its rows is not where it should be")
-    return columns, at + CARD, width
+    return columns, numbers, at + CARD, width
 
 
 def _rows(data: bytes, start: int, width: int, name: str) -> int:
@@ -105,6 +114,12 @@ def _text(value: Any) -> str | None:
     if isinstance(value, dt.date | dt.time):
         return value.isoformat()
     return str(value)
+
+
+def _special(data: bytes, at: int) -> str | None:
+    """Return which special missing value stands where a number is missing; None for the ordinary one."""
+    letter = chr(data[at])
+    return f".{letter}" if letter in SPECIAL else None
 
 
 def _damaged(name: str, what: str) -> UsageError:

@@ -154,6 +154,8 @@ class _Parts:
         for term, meaning in (terms.terms | more).items():
             item = model.CodeListItem(CodedValue=term)
             item.Decode = model.Decode(TranslatedText=[model.TranslatedText(_content=meaning, lang="en")])
+            if terms.nci and term in more:
+                item.ExtendedValue = "Yes"  # a term that is not in the published list
             if term in terms.codes:
                 item.Alias = [model.Alias(Context="nci:ExtCodeID", Name=terms.codes[term])]
             found.CodeListItem.append(item)

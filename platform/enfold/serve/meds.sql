@@ -1,4 +1,4 @@
--- Effective events as MEDS rows: one an event, and two more that restate a subject's sex and birth.
+-- Effective events as MEDS rows: one an event, and more that restate a subject's sex, race, ethnicity and birth.
 -- `code` says what was seen in which unit; a number that was collected with a comparator is text, since 0.2 is not < 0.2.
 -- {type} stands for a table of effective events; each statement is asked only if there are some.
 
@@ -6,6 +6,11 @@
 SELECT *, 'ENROLMENT' AS code, NULL AS number, coalesce(arm, cohort) AS text FROM enrolment
 UNION ALL BY NAME
 SELECT study_id, subject_id, event_id AS restates, 'SEX//' || sex AS code FROM enrolment WHERE sex IS NOT NULL
+UNION ALL BY NAME
+SELECT study_id, subject_id, event_id AS restates, 'RACE//' || race AS code FROM enrolment WHERE race IS NOT NULL
+UNION ALL BY NAME
+SELECT study_id, subject_id, event_id AS restates, 'ETHNICITY//' || ethnicity AS code
+FROM enrolment WHERE ethnicity IS NOT NULL
 UNION ALL BY NAME
 SELECT study_id, subject_id, event_id AS restates, birth_date AS occurred, 'MEDS_BIRTH' AS code
 FROM enrolment WHERE birth_date IS NOT NULL;

@@ -77,7 +77,7 @@ GROUP BY subject_id;
 
 CREATE TABLE subjects AS
 SELECT a.subject_id,
-       e.site, e.country, e.sex,
+       e.site, e.country, e.sex, e.race, e.ethnicity,
        b.date AS birth_date,
        CASE WHEN b.date IS NOT NULL AND p.starts_date IS NOT NULL
                 THEN completed_years(b.date, p.starts_date)

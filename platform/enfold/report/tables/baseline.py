@@ -17,9 +17,13 @@ prior AS (
 ),
 answers AS (
     SELECT arm, 1 AS ordinal, 'Sex' AS variable, coalesce(sex, 'unknown') AS level FROM arms
-    UNION ALL SELECT arm, 2, 'Lymphodepletion', coalesce(conditioning, 'unknown') FROM arms
+    UNION ALL SELECT arm, 2, 'Race', coalesce(race, 'unknown') FROM arms
+    WHERE EXISTS (FROM arms WHERE race IS NOT NULL)
+    UNION ALL SELECT arm, 3, 'Ethnicity', coalesce(ethnicity, 'unknown') FROM arms
+    WHERE EXISTS (FROM arms WHERE ethnicity IS NOT NULL)
+    UNION ALL SELECT arm, 4, 'Lymphodepletion', coalesce(conditioning, 'unknown') FROM arms
     WHERE EXISTS (FROM arms WHERE conditioning IS NOT NULL)
-    UNION ALL SELECT arm, 3, 'Prior therapies with inadequate response',
+    UNION ALL SELECT arm, 5, 'Prior therapies with inadequate response',
               CASE WHEN failed >= 4 THEN '4 or more' ELSE coalesce(failed, 0)::VARCHAR END
     FROM arms LEFT JOIN prior USING (subject_id)
     WHERE EXISTS (FROM exposures WHERE role = 'prior_therapy')

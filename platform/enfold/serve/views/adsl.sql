@@ -13,8 +13,8 @@ left_for AS (
 )
 SELECT s.study_id AS STUDYID, s.subject_id AS USUBJID, s.subject_id AS SUBJID, s.site AS SITEID, s.country AS COUNTRY,
        s.age_years AS AGE, CASE WHEN s.age_years IS NOT NULL THEN 'YEARS' END AS AGEU, s.age_basis AS AGEBASIS,
-       s.sex AS SEX, s.arm AS ARM, s.arm AS TRT01P, s.cohort AS COHORT, s.dose_level AS DOSELVL,
-       s.conditioning AS CONDIT, s.consent_date AS ENRLDT, s.conditioning_start_date AS LDSDT,
+       s.sex AS SEX, s.race AS RACE, s.ethnicity AS ETHNIC, s.arm AS ARM, s.arm AS TRT01P, s.cohort AS COHORT,
+       s.dose_level AS DOSELVL, s.conditioning AS CONDIT, s.consent_date AS ENRLDT, s.conditioning_start_date AS LDSDT,
        s.infusion_date AS TRTSDT, s.last_infusion_date AS TRTEDT,
        CAST(s.last_infusion_date - s.infusion_date + 1 AS BIGINT) AS TRTDURD,
        CASE WHEN s.status = 'died' THEN least(s.last_contact_date, s.death_date) ELSE s.last_contact_date END AS LSTALVDT,

@@ -21,7 +21,7 @@ ranked AS (
                AS of_serious_term
     FROM events_of_ae
 )
-SELECT r.source_row, r.STUDYID, s.SITEID, r.USUBJID, s.AGE, s.AGEGR1, s.AGEGR1N, s.SEX, s.SAFFL, s.TRTSDT, s.TRTEDT,
+SELECT r.source_row, r.STUDYID, s.SITEID, r.USUBJID, s.AGE, s.AGEGR1, s.AGEGR1N, s.SEX, s.RACE, s.RACEN, s.SAFFL, s.TRTSDT, s.TRTEDT,
        r.started AS ASTDT, r.imputed AS ASTDTF,
        r.started - s.TRTSDT + CASE WHEN r.started >= s.TRTSDT THEN 1 ELSE 0 END AS ASTDY, r.AENDT, r.AENDY,
        CASE WHEN r.imputed IS NULL THEN r.ADURN END AS ADURN, CASE WHEN r.imputed IS NULL AND r.ADURN IS NOT NULL THEN 'DAY' END AS ADURU,
