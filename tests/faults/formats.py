@@ -26,6 +26,7 @@ HEAD = ("event_id", "subject_id", "visit_id", "occurred", "instrument", "item", 
 ADDRESSES = 8 << 30  # what a file may ask for; a process reserves 2 GiB before it has read anything
 MEMORY = 1 << 30  # octets held at most
 BATCH = 1_000  # mutants of one process
+MANY = 5_000  # mutants of a format, of which some must land
 SECONDS = 10  # of processor time for one file
 XPT = """
 version = 1
@@ -90,9 +91,13 @@ def whole(name: str) -> bytes:
         if example is None:
             return _meds()[MEDS[0]]
         data = (EXPORTS / example).read_bytes()
-        if name == "x.fhir.ndjson":
-            found = [e["resource"] for e in json.loads(data)["entry"]]
-            return "\n".join(json.dumps(r, ensure_ascii=False) for r in found).encode()
+        if name == "x.fhir.ndjson":  # where no entry says which patient a URN is
+            entries = json.loads(data)["entry"]
+            lines = "\n".join(json.dumps(e["resource"], ensure_ascii=False) for e in entries)
+            for entry in entries:
+                if "fullUrl" in entry:
+                    lines = lines.replace(entry["fullUrl"], f"Patient/{entry['resource']['id']}")
+            return lines.encode()
         return data
     records = rows()
     table = pa.Table.from_pylist(records, pa.schema([(c, pa.string()) for c in HEAD]))
@@ -209,6 +214,8 @@ def fuzz(count: int, seed: int, names: tuple[str, ...] = FORMATS) -> dict[str, T
             tally.refused += found["refused"]
             tally.read += found["read"]
             tally.landed += found["landed"]
+    unlanded = [name for name, tally in tallies.items() if count >= MANY and not tally.landed]
+    assert not unlanded, f"of {', '.join(unlanded)} nothing landed: landing was not tried"
     return tallies
 
 
@@ -235,9 +242,18 @@ def _files(name: str) -> tuple[dict[str, bytes], Any, str | None]:
     return files, chosen, dictionary
 
 
+def chosen(name: str, source: Any) -> Any:
+    """Return the mapping by which a file lands whose format none declares."""
+    from enfold.land import mapping
+
+    return (
+        mapping.parse(XPT, "xpt") if name.endswith(".xpt") else mapping.native("assessment", source.rows.column_names)
+    )
+
+
 def _child(name: str, count: int, seed: str, folder: Path) -> Tally:
     """Read every mutant; whatever is raised besides a clear refusal ends the process."""
-    from enfold.land import mapping, sources
+    from enfold.land import sources
     from enfold.land.landing import land
     from enfold.ledger.ledger import Ledger
     from enfold.ledger.verify import verify
@@ -261,11 +277,8 @@ def _child(name: str, count: int, seed: str, folder: Path) -> Tally:
             source = sources.read(folder / name, using, folder / dictionary if dictionary else None)
             tally.read += 1
             if tally.read % 25 == 1:
-                chosen = using or mapping.native("assessment", source.rows.column_names)
-                if name.endswith(".xpt"):
-                    chosen = mapping.parse(XPT, "xpt")
                 before = Ledger(study / "ledger").position
-                report = land(study, source, chosen, study_id="S", author="fuzz", reason="fuzz")
+                report = land(study, source, using or chosen(name, source), study_id="S", author="fuzz", reason="fuzz")
                 after = Ledger(study / "ledger").position
                 assert after - before == (report.position is not None), "half-landed"
                 tally.landed += after - before

@@ -14,8 +14,16 @@ def test_damaged_files_of_every_format_are_refused_or_read_whole() -> None:
             assert tally.refused > share // 4, name  # the damage is damage
 
 
-def test_the_undamaged_files_are_read(tmp_path_factory) -> None:
+def test_the_undamaged_files_are_read_and_landed(tmp_path_factory) -> None:
     from enfold.land import readers, sources
+    from enfold.land.landing import land
+    from enfold.ledger.ledger import Ledger
+
+    def lands(name, source, using) -> None:
+        Ledger.create(folder / f"study of {name}" / "ledger")
+        report = land(folder / f"study of {name}", source, using, study_id="S", author="fuzz", reason="whole")
+        assert report.landed, name
+        assert not report.refusals, (name, report.refusals[:3])
 
     folder = tmp_path_factory.mktemp("whole")
     wanted = [{**row} for row in formats.rows()]
@@ -28,10 +36,13 @@ def test_the_undamaged_files_are_read(tmp_path_factory) -> None:
         source = sources.read(folder / name, using, folder / dictionary if dictionary else None)
         assert source.rows.num_rows
         assert not source.faults, name
+        lands(name, source, using)
     for name in [n for n in formats.FORMATS if n not in formats.DECLARED]:
         path = folder / name
         path.write_bytes(formats.whole(name))
-        rows = readers.read(path).rows.drop_columns(["source_row"])
+        source = readers.read(path)
+        lands(name, source, formats.chosen(name, source))
+        rows = source.rows.drop_columns(["source_row"])
         if name.endswith(".xpt"):  # eight letters a name
             rows = rows.rename_columns(list(formats.HEAD))
         assert rows.to_pylist() == wanted, name
