@@ -22,70 +22,41 @@ FACT = st.fixed_dictionaries(
         | st.sampled_from(["Zoë & <Übelkeit>", "日本", "a|b, \"c\"", "-5 (baseline)", ""]),
     }
 )  # fmt: skip
-REDCAP = """
+MAPPING = """
 version = 1
 [source]
-format = "redcap"
+format = "{form}"
+{source}
 [[rules]]
 name = "crp"
 emits = "assessment"
-present = ["crp"]
-key = ["redcap_repeat_instance"]
+present = ["{number}"]
+key = ["{key}"]
 [rules.fields]
-subject_id = "record_id"
-occurred = "day"
-instrument = { constant = "LABORATORY" }
-item = { constant = "CRP" }
-value_number = { column = "crp", part = "number" }
-comparator = { column = "crp", part = "comparator" }
-value_text = "note"
-[[ignore_columns]]
-name = "form"
-columns = ["redcap_repeat_instrument"]
-"""
-ODM = """
-version = 1
-[source]
-format = "odm"
-records = ["IG"]
-[[rules]]
-name = "crp"
-emits = "assessment"
-present = ["CRP"]
-key = ["ItemGroupRepeatKey"]
-[rules.fields]
-subject_id = "SubjectKey"
-occurred = "DAY"
-instrument = { constant = "LABORATORY" }
-item = { constant = "CRP" }
-value_number = { column = "CRP", part = "number" }
-comparator = { column = "CRP", part = "comparator" }
-value_text = "NOTE"
-[[ignore_columns]]
-name = "keys"
-columns = ["*OID", "*RepeatKey"]
-"""
-FHIR = """
-version = 1
-[source]
-format = "fhir-r4"
-[[rules]]
-name = "crp"
-emits = "assessment"
-present = ["valueQuantity.value"]
-key = ["id"]
-[rules.fields]
-subject_id = "patient"
-occurred = "effectiveDateTime"
-instrument = { constant = "LABORATORY" }
-item = { constant = "CRP" }
-value_number = "valueQuantity.value"
-comparator = "valueQuantity.comparator"
-value_text = "note[1].text"
+subject_id = "{subject}"
+occurred = "{occurred}"
+instrument = {{ constant = "LABORATORY" }}
+item = {{ constant = "CRP" }}
+value_number = {{ column = "{number}", part = "number" }}
+comparator = {comparator}
+value_text = "{text}"
 [[ignore_columns]]
 name = "others"
-columns = ["resourceType", "status", "code.text"]
+columns = {others}
 """
+BESIDE = '{{ column = "{0}", part = "comparator" }}'  # the comparator stands before the number
+REDCAP = MAPPING.format(
+    form="redcap", source="", number="crp", key="redcap_repeat_instance", subject="record_id", occurred="day",
+    comparator=BESIDE.format("crp"), text="note", others=["redcap_repeat_instrument"],
+)  # fmt: skip
+ODM = MAPPING.format(
+    form="odm", source='records = ["IG"]', number="CRP", key="ItemGroupRepeatKey", subject="SubjectKey", occurred="DAY",
+    comparator=BESIDE.format("CRP"), text="NOTE", others=["*OID", "*RepeatKey"],
+)  # fmt: skip
+FHIR = MAPPING.format(
+    form="fhir-r4", source="", number="valueQuantity.value", key="id", subject="patient", occurred="effectiveDateTime",
+    comparator='"valueQuantity.comparator"', text="note[1].text", others=["resourceType", "status", "code.text"],
+)  # fmt: skip
 
 
 def redcap(folder: Path, facts: list[dict[str, str]]) -> tuple[Path, Path]:
