@@ -123,6 +123,32 @@ def test_define_xml_is_valid_against_its_schema(written: dict[str, Path], form: 
     assert list(schema.iter_errors(broken)) != []  # it can say no
 
 
+def test_define_xml_marks_a_term_that_the_published_list_lacks() -> None:
+    import datetime as dt
+
+    import odmlib.schema_manager
+    import pyarrow as pa
+    import xmlschema
+    from lxml import etree
+
+    from enfold.serve import define
+    from enfold.serve.files import File
+    from enfold.serve.specification import ARROW
+
+    spec = adam()["ADSL"]
+    given = {"STUDYID": ["S", "S"], "USUBJID": ["1", "2"], "RACE": ["MULTIPLE", "ASIAN"], "ETHNIC": ["UNKNOWN", None]}
+    rows = pa.table({v.name: pa.array(given.get(v.name, [None, None]), ARROW[v.kind]) for v in spec.variables})
+    file = File("ADSL", spec.label, spec.variables, rows, spec.key)
+    text = define.encoded("S", "title", [file], ".xpt", dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+    schema = xmlschema.XMLSchema(odmlib.schema_manager.get_schema_path("define", "2.1"))
+    assert [str(e.reason) for e in schema.iter_errors(text.decode())] == []
+    (race,) = etree.fromstring(text).xpath("//*[local-name()='CodeList'][@OID='CL.RACE']")
+    items = race.xpath("*[local-name()='CodeListItem']")
+    extended = {i.get("CodedValue") for i in items if i.get("{http://www.cdisc.org/ns/def/v2.1}ExtendedValue") == "Yes"}
+    assert extended == {"MULTIPLE"}
+    assert len(items) == 6
+
+
 def test_define_xml_points_to_what_is_there(written: dict[str, Path]) -> None:
     from lxml import etree
 
