@@ -61,6 +61,51 @@ def test_resources_become_events(tmp_path: Path) -> None:
     assert events(tmp_path / "S", "procedure", "occurred", "detail") == [("2025-12-18", "Leukapheresis")]
 
 
+def test_race_and_ethnicity_of_us_core(tmp_path: Path) -> None:
+    def patient(n: int, race: list[str], ethnicity: list[str]) -> list[dict[str, Any]]:
+        said = [
+            {
+                "url": f"http://hl7.org/fhir/us/core/StructureDefinition/us-core-{what}",
+                "extension": [
+                    *(
+                        {"url": "ombCategory", "valueCoding": {"system": "urn:oid:2.16.840.1.113883.6.238", "code": c}}
+                        for c in codes
+                    ),
+                    {"url": "text", "valueString": "as told"},
+                ],
+            }
+            for what, codes in (("race", race), ("ethnicity", ethnicity))
+        ]
+        who = {"reference": f"Patient/p{n}"}
+        about = {"resourceType": "Patient", "id": f"p{n}", "extension": [*said, {"url": "https://example.org/x"}]}
+        if n > 3:
+            about["extension"] = [{"url": said[0]["url"], "extension": 7}, "x"]
+        subject = {
+            "resourceType": "ResearchSubject",
+            "id": f"rs{n}",
+            "status": "on-study",
+            "individual": who,
+            "study": {"reference": "ResearchStudy/S"},
+        }
+        return [about, subject]
+
+    given = [
+        patient(1, ["2106-3"], ["2186-5"]),
+        patient(2, ["2106-3", "2028-9"], ["UNK"]),
+        patient(3, [], ["2135-2", "2186-5"]),
+        patient(4, [], []),
+    ]
+    report = bring(tmp_path / "S", written(tmp_path, bundle(*(r for both in given for r in both))), R4)
+    assert events(tmp_path / "S", "enrolment", "subject_id", "race", "ethnicity") == [
+        ("p1", "WHITE", "NOT HISPANIC OR LATINO"),
+        ("p2", "MULTIPLE", "UNKNOWN"),
+    ]
+    assert {(r["source_row"], r["column_name"], r["code"]) for r in report.refusals if r["code"] != "not_fhir"} == {
+        (6, "ethnicity", "not_in_codes")
+    }
+    assert {r["source_row"] for r in report.refusals} == {6, 8}  # a subject takes from a Patient that is not valid
+
+
 def test_another_order_packing_or_bulk_lands_nothing_twice(tmp_path: Path) -> None:
     bring(tmp_path / "S", EXPORTS / "fhir-bundle.json", R4)
     document = json.loads(BUNDLE, parse_float=Decimal)

@@ -29,6 +29,7 @@ BUNDLES = ("collection", "searchset", "batch", "transaction", "document", "messa
 TRANSPORT = {"resourceType", "id", "meta", "implicitRules", "language", "identifier", "type", "timestamp", "total",
              "link", "signature", "entry", "issues"}  # fmt: skip
 ENTRY = {"id", "link", "fullUrl", "resource", "search", "request", "response"}
+US_CORE = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-"  # its extensions of race and ethnicity
 MEND = "Nothing was landed. Export a Bundle of resources, or NDJSON with a resource a line."
 Resource = dict[str, Any]
 
@@ -55,13 +56,20 @@ def read(path: Path, mapping: Mapping) -> Source:
     people = _people([r for r, _ in found], urls, system)
     rows: list[dict[str, str | None]] = []
     faults: list[dict[str, Any]] = []
+    patients: dict[str | None, list[dict[str, Any]]] = {}  # what is wrong with each,
+    takers: list[tuple[int, str | None]] = []  # and the rows that take from one
     for resource, _ in found:
         first = len(rows) + 1
         rows += _rows(resource, urls, people, system)
-        for wrong in _wrong(resource, form):
-            faults += [{"source_row": n, **wrong} for n in range(first, len(rows) + 1)]
+        wrongs = list(_wrong(resource, form))
+        faults += [{"source_row": n, **wrong} for wrong in wrongs for n in range(first, len(rows) + 1)]
+        if resource["resourceType"] == "Patient":
+            patients[str(resource.get("id"))] = wrongs
+        elif resource["resourceType"] == "ResearchSubject":
+            takers.append((first, _whom(resource, urls)))
         if len(faults) > limits.MAX_REFUSALS:
             raise limits.over(name, "too much is not valid FHIR", limits.MAX_REFUSALS, "faults", MEND)
+    faults += [{"source_row": n, **wrong} for n, who in takers for wrong in patients.get(who, [])]
     return Source(name, sha256(data), readers.from_records(rows, name, ["resourceType", "id"]), faults=tuple(faults))
 
 
@@ -101,7 +109,7 @@ def _shallow(value: Any, name: str, where: str, depth: int = 0) -> None:
 
 
 def _people(resources: list[Resource], urls: dict[str, str], system: str | None) -> dict[str, dict[str, str]]:
-    """Return by patient id what rows take from the Patient: `subject`, gender and date of birth."""
+    """Return by patient id what rows take from the Patient: `subject`, gender, birth, race, ethnicity."""
     people: dict[str, dict[str, str]] = {}
     for resource in resources:
         kind = resource["resourceType"]
@@ -111,11 +119,26 @@ def _people(resources: list[Resource], urls: dict[str, str], system: str | None)
         person = people.setdefault(who, {})
         if kind == "Patient":
             person |= {f"Patient.{k}": resource[k] for k in ("gender", "birthDate") if isinstance(resource.get(k), str)}
-        listed = resource.get("identifier")
-        for identifier in listed if isinstance(listed, list) else []:
-            if system and isinstance(identifier, dict) and identifier.get("system") == system:
+            said = {f"Patient.{what}": _category(resource, what) for what in ("race", "ethnicity")}
+            person |= {k: v for k, v in said.items() if v}
+        for identifier in _listed(resource, "identifier"):
+            if system and identifier.get("system") == system:
                 person["subject"] = str(identifier.get("value"))
     return people
+
+
+def _category(patient: Resource, what: str) -> str | None:
+    """Return the category of race or ethnicity that a Patient of US Core states; `several` if more than one."""
+    within = [e for e in _listed(patient, "extension") if e.get("url") == US_CORE + what]
+    codings = [e.get("valueCoding") for w in within for e in _listed(w, "extension") if e.get("url") == "ombCategory"]
+    found = {c["code"] for c in codings if isinstance(c, dict) and isinstance(c.get("code"), str)}
+    return None if not found else "several" if len(found) > 1 else min(found)
+
+
+def _listed(value: Resource, key: str) -> list[Resource]:
+    """Return the objects of a list."""
+    found = value.get(key)
+    return [v for v in found if isinstance(v, dict)] if isinstance(found, list) else []
 
 
 def _whom(resource: Resource, urls: dict[str, str]) -> str | None:
