@@ -193,9 +193,7 @@ def test_a_domain_in_any_format_gives_the_same_events(domain: str, tmp_path: Pat
         assert said(tmp_path / f"x.{form}", domain) == wanted, form
 
 
-def test_race_that_an_earlier_mapping_left_out_comes_with_a_snapshot(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_race_that_an_earlier_mapping_left_out_comes_with_a_snapshot(tmp_path: Path) -> None:
     from enfold.ledger.ledger import Ledger
     from enfold.shipped import shipped
 
@@ -209,8 +207,10 @@ def test_race_that_an_earlier_mapping_left_out_comes_with_a_snapshot(
     (tmp_path / "study.toml").write_text(package_file("testing/cdisc/study.toml"))
     study = str(tmp_path / "study")
     assert enfold(["init", study, str(tmp_path / "study.toml")]) == 0
-    assert enfold(["land", study, str(FOLDER / "dm.parquet"), "--mapping", str(tmp_path / "dm.toml")]) == 0
-    assert enfold(["land", study, str(FOLDER / "dm.parquet"), "--mapping", "sdtm/dm", "--snapshot"]) == 0
+    words = ["land", study, str(FOLDER / "dm.parquet"), "--mapping", str(tmp_path / "dm.toml")]
+    assert enfold(words) == 0
+    (tmp_path / "dm.toml").write_text(now)
+    assert enfold([*words, "--snapshot", "--reason", "the mapping reads race now"]) == 0
     rows = Ledger(tmp_path / "study" / "ledger").read("enrolment").to_pylist()
     corrections = [r for r in rows if r["supersedes"]]
     assert len(rows) == 2 * len(corrections) == 612
