@@ -255,4 +255,6 @@ def test_tables_of_a_report_say_what_the_study_report_prints(pilot: Path) -> Non
     )  # placebo, high, low, all
     assert rows["baseline-measures"]["Age, years: range"][:3] == ("52.0 to 89.0", "56.0 to 88.0", "51.0 to 88.0")
     assert rows["baseline"]["Sex: F"][:3] == ("53 (61.6 %)", "40 (47.6 %)", "50 (59.5 %)")
+    assert rows["baseline"]["Race: WHITE"] == ("78 (90.7 %)", "74 (88.1 %)", "78 (92.9 %)", "230 (90.6 %)")
+    assert rows["baseline"]["Ethnicity: HISPANIC OR LATINO"] == ("3 (3.5 %)", "3 (3.6 %)", "6 (7.1 %)", "12 (4.7 %)")
     assert rows["adverse-events"]["Any class"][:2] == ("218/254", "85.8")
