@@ -28,7 +28,10 @@ SCHEMA = pa.schema([("slot", pa.int16()), ("id", pa.binary(16)), ("content", pa.
 INDEX_AFTER = 20_000  # events that stand in no index file yet
 INDEX_COMMITS = 64  # or commits
 UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-d][0-9a-f]{3}-[0-9a-f]{12}$"  # but for the variant 111, which
-NO_UUID = bytes(n | 0b11100000 for n in range(256))  # RFC 9562 reserves: no UUID has it, and other ids are given it
+SHAPE = b"00000000-0000-0000-0000-000000000000"
+AS_SHAPE = bytes(48 if n in b"0123456789abcdef" else 45 if n == 45 else 63 for n in range(256))  # 0, - or ?
+RESERVED = 0b11100000
+NO_UUID = bytes(n | RESERVED for n in range(256))  # RFC 9562 reserves: no UUID has it, and other ids are given it
 GROWTH = 4  # a range is merged with the one before it unless that one is so many times larger
 
 
@@ -74,17 +77,41 @@ def entries(event_type: str, rows: pa.Table) -> pa.Table:
 
 def keys(event_ids: pa.ChunkedArray) -> pa.Array:
     """Return the 16 octets that stand for each event id: another id, other octets."""
-    own = pc.match_substring_regex(event_ids, UUID)
-    count = pc.sum(own).as_py() or 0
-    text = b"".join(map(hashes.data, (event_ids if count == len(event_ids) else event_ids.filter(own)).chunks))
-    made = hashes.fixed(bytes.fromhex(text.replace(b"-", b"").decode()), 16)
-    if count == len(event_ids):
-        return made
-    digests = hashes.each(event_ids.filter(pc.invert(own)))
+    if (text := _shaped(event_ids)) is not None:
+        whole = _packed(text)
+        own = pc.less(_octet(whole, 8), RESERVED)
+    else:
+        own = pc.match_substring_regex(event_ids, UUID).combine_chunks()
+        made = _packed(b"".join(map(hashes.data, event_ids.filter(own).chunks)))
+        whole = pc.replace_with_mask(pa.nulls(len(event_ids), pa.binary(16)), own, made)
+    foreign = pc.invert(own)
+    digests = hashes.each(event_ids.filter(foreign))
+    if not len(digests):
+        return whole
     others = bytearray(b"".join(hashes.octets(pc.binary_slice(c, 0, 16)) for c in digests.chunks))
     others[8::16] = others[8::16].translate(NO_UUID)
-    whole = pc.replace_with_mask(pa.nulls(len(event_ids), pa.binary(16)), own.combine_chunks(), made)
-    return pc.replace_with_mask(whole, pc.invert(own).combine_chunks(), hashes.fixed(others, 16))
+    return pc.replace_with_mask(whole, foreign, hashes.fixed(others, 16))
+
+
+def _shaped(event_ids: pa.ChunkedArray) -> bytes | None:
+    """Return the octets of the ids one after the other if each looks like a UUID, of whatever variant; else None.
+
+    They are looked at as one text, which takes a third of the time that the pattern does.
+    """
+    if event_ids.null_count or pc.any(pc.not_equal(pc.binary_length(event_ids), len(SHAPE))).as_py():
+        return None
+    text = b"".join(map(hashes.data, event_ids.chunks))
+    return text if text.translate(AS_SHAPE) == SHAPE * len(event_ids) else None
+
+
+def _packed(uuids: bytes) -> pa.Array:
+    return hashes.fixed(bytes.fromhex(uuids.translate(None, b"-").decode()), 16)
+
+
+def _octet(found: pa.Array, n: int) -> pa.Array:
+    """Return the octet number `n` of each of an array of binary of a fixed width."""
+    octets = bytes(hashes.octets(found)[n :: found.type.byte_width])
+    return pa.Array.from_buffers(pa.uint8(), len(found), [None, pa.py_buffer(octets)])
 
 
 def write(folder: Path, after: int, until: int, head: str, rows: pa.Table) -> None:
