@@ -138,3 +138,16 @@ def test_ranges_of_like_size_are_merged(tmp_path: Path, monkeypatch: pytest.Monk
     files = list((tmp_path / "ledger" / "index").glob("*.ids"))
     assert len(files) <= 3
     assert land(Ledger(tmp_path / "ledger"), [f"a{n}" for n in range(12)]) == 0
+
+
+def test_ids_that_all_look_like_uuids_have_the_octets_that_they_have_among_others() -> None:
+    """They are then looked at as one text; variant 111 is no UUID either way."""
+    names = [str(uuid.UUID(bytes=hashlib.sha256(str(n).encode()).digest()[:16])) for n in range(200)]
+    assert any(n[19] in "ef" for n in names)
+    assert any(n[19] < "e" for n in names)
+    among = ids.keys(pa.chunked_array([[*names, "another"]])).to_pylist()
+    assert ids.keys(pa.chunked_array([names[:50], names[50:]])).to_pylist() == among[:-1]
+    whole = pa.array(["before", *names])
+    assert ids.keys(pa.chunked_array([whole.slice(1)])).to_pylist() == among[:-1]
+    for other in (names[0].upper(), names[0].replace("-", "0"), names[0][:-1] + "g"):
+        assert ids.keys(pa.chunked_array([[names[1], other]])).to_pylist()[1][8] >> 5 == 0b111
