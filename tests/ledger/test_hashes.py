@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enfold.ledger import batch, canonical, engine, hashes, merkle
+from enfold.ledger import batch, canonical, engine, hashes, merkle, segments
 from tests_support import table
 
 ROWS = [
@@ -68,6 +68,29 @@ def test_a_leaf_is_over_salt_content_and_the_rest_of_the_envelope() -> None:
         rest = "".join(f"{n}={canonical.piece(str(row[n]))}" for n in names)
         text = f"leaf:{row['salt'].hex().upper()}{canonical.content_digest('assessment', row)}{rest}"
         assert found == {"position": 9, "leaf": hashlib.sha256(text.encode()).digest()}
+
+
+def test_rows_of_dictionaries_are_written_and_committed_to_as_their_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch.secrets, "token_bytes", bytes)
+    rows = table("assessment", ROWS)
+    plain = {"event_id", "source_row", "supersedes"}
+    columns = {
+        n: c.combine_chunks() if n in plain else c.combine_chunks().dictionary_encode()
+        for n, c in zip(rows.column_names, rows.columns, strict=True)
+    }
+    twice = pa.array([n % 10 for n in range(len(ROWS))], pa.int32())  # each of five subjects has two places
+    subjects = pa.array([f"0{n % 5}" for n in range(10)])
+    columns["subject_id"] = pa.DictionaryArray.from_arrays(twice, subjects)
+    assert columns["subject_id"].to_pylist() == rows.column("subject_id").to_pylist()
+    put: list[pa.Table] = []
+    for some in (rows, pa.table(columns)):
+        (piece,) = batch.write("assessment", some, 9, lambda part: put.append(part) or put[-1])
+        put[-1] = (put[-1], piece.leaves, piece.entries)
+    (one, *of_one), (other, *of_other) = put
+    assert one.schema.equals(other.schema)
+    assert one.equals(other)
+    assert of_one == of_other
+    assert segments.encode(one) == segments.encode(other)
 
 
 def test_both_ways_to_hash_and_many_threads_agree(monkeypatch: pytest.MonkeyPatch) -> None:

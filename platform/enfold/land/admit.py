@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from enfold.ledger import engine, hashes, ids
+from enfold.ledger import engine, hashes, ids, segments
 from enfold.ledger.canonical import slot_sql
 from enfold.ledger.ledger import Ledger
 
@@ -14,7 +14,7 @@ from enfold.ledger.ledger import Ledger
 class Admitted:
     """Events of one type split by what the ledger says of their ids."""
 
-    new: pa.Table  # to be landed; those in conflict included
+    new: pa.Table  # to be landed; those in conflict included; columns may be dictionaries
     landed: int
     already: int
     conflicting: int
@@ -75,7 +75,7 @@ def admit(ledger: Ledger, rows: pa.Table, *, unique: bool = False) -> Admitted:
         "SELECT s.* FROM staged s SEMI JOIN (FROM verdict WHERE NOT already AND NOT redacted) v"
         " USING (source_row, event_id) ORDER BY s.source_row"
     ).to_arrow_table()
-    return Admitted(new.cast(rows.schema), *counts)
+    return Admitted(new.cast(segments.plain(rows.schema)), *counts)
 
 
 def _unique(con: duckdb.DuckDBPyConnection) -> bool:

@@ -19,6 +19,14 @@ def staged_schema(event_type: str) -> pa.Schema:
     return schema.event_arrow(event_type).append(CONTENT)
 
 
+def keep_folded(rows: pa.Table, event_type: str) -> pa.Table:
+    """Return rows in the schema of staged events; columns that are dictionaries stay so, but for the ids."""
+    fields = [rows.schema.field(f.name) for f in staged_schema(event_type)]
+    kinds = [f.type if pa.types.is_dictionary(f.type) and f.name != "event_id" else None for f in fields]
+    pairs = zip(staged_schema(event_type), kinds, strict=True)
+    return rows.cast(pa.schema([f if kind is None else f.with_type(kind) for f, kind in pairs]))
+
+
 def with_ids(rows: pa.Table) -> pa.Table:
     """Give corrections and retractions without an id theirs: UUIDv5 over target and content."""
     ids = rows.column("event_id")

@@ -50,7 +50,7 @@ def _own_rows(plugin: str, event_type: str, rows: pa.Table) -> pa.Table:
     """Return the rows that a plugin's suite may speak of: of assessments, those of its own instruments."""
     if event_type != "assessment":
         return rows
-    return rows.filter(pc.starts_with(rows.column("instrument"), namespace(plugin)))
+    return rows.filter(pc.starts_with(rows.column("instrument").cast(pa.string()), namespace(plugin)))
 
 
 def _validate(outcome: Outcome, name: str, event_type: str, text: str, rows: pa.Table) -> None:
@@ -137,10 +137,12 @@ def _plain(result: Any) -> dict[str, Any]:
 
 
 def _frame(rows: pa.Table) -> Any:
-    """Return a pandas frame; decimals become floats for comparison of bounds only."""
+    """Return a pandas frame, unfolded; decimals become floats for comparison of bounds only."""
     columns = {}
     for name in rows.column_names:
         column = rows.column(name)
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
         if pa.types.is_decimal(column.type):
             column = column.cast(pa.float64())
         columns[name] = column

@@ -72,7 +72,7 @@ def stage(source: Source, mapping: Mapping, study_id: str, system: str | None) -
         fit = own.filter(pc.invert(pc.is_in(own.column(ROW), value_set=pa.array(bad, pa.int64())))) if bad else own
         events = typed.events(rule.emits, fit, source.name) if own.num_rows else staged_schema(rule.emits).empty_table()
         parts.setdefault(rule.emits, []).append(events)
-    staged.events = {t: pa.concat_tables(p) for t, p in parts.items()}
+    staged.events = {t: _joined(t, p, mapping) for t, p in parts.items()}
     told.chain(con, staged)
     (gone,) = engine.one_row(con, f"SELECT count(*) FROM fate SEMI JOIN bad USING ({ROW}) WHERE mapped")
     staged.mapped_rows -= gone
@@ -88,6 +88,13 @@ def _rounded(con: duckdb.DuckDBPyConnection, rows: pa.Table, mapping: Mapping) -
         con.unregister("given")
         rows = rows.set_column(rows.schema.get_field_index(column), column, short.column(0))
     return rows
+
+
+def _joined(event_type: str, parts: list[pa.Table], mapping: Mapping) -> pa.Table:
+    """Return the events of all rules; those of one rule stay folded unless their versions are still to be looked at."""
+    if len(parts) == 1 and not told.tells(mapping):
+        return parts[0]
+    return pa.concat_tables([p.cast(staged_schema(event_type)) for p in parts])
 
 
 def _refused_ids(con: duckdb.DuckDBPyConnection, staged: Staged, rules: int) -> None:

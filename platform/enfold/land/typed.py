@@ -1,12 +1,10 @@
 """Checked text becomes typed events, each with its content digest."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from enfold import schema
-from enfold.land.changes import staged_schema, with_ids
+from enfold.land.changes import keep_folded, with_ids
 from enfold.land.mapping import quote
 from enfold.land.readers import ROW
 from enfold.land.rows import constant
@@ -15,7 +13,7 @@ from enfold.schema import KINDS, Field
 
 
 def events(event_type: str, rows: pa.Table, source: str) -> pa.Table:
-    """Return checked rows as events: columns of Arrow types, ids and content digests.
+    """Return checked rows as events: columns of Arrow types, ids and content digests; what was folded stays so.
 
     Args:
         event_type: what they are.
@@ -30,10 +28,7 @@ def events(event_type: str, rows: pa.Table, source: str) -> pa.Table:
             columns[field.name] = rows.column(ROW) if field.name == ROW else _typed(field, rows.column(field.name))
     table = pa.table(columns)
     content = hashes.contents(event_type, table, threads=engine.cores())
-    with ThreadPoolExecutor(engine.cores()) as pool:
-        plain = pa.table(list(pool.map(_unfolded, columns.values())), names=list(columns))
-    plain = plain.append_column("content", content)
-    return with_ids(plain).cast(staged_schema(event_type))
+    return keep_folded(with_ids(table.append_column("content", content)), event_type)
 
 
 def sql(field: Field) -> str:
@@ -81,10 +76,3 @@ def _used(held: pa.DictionaryArray) -> pa.DictionaryArray:
     if len(used) == len(held.dictionary):
         return held
     return pa.DictionaryArray.from_arrays(pc.index_in(held.indices, used), held.dictionary.take(used))
-
-
-def _unfolded(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    if not pa.types.is_dictionary(column.type):
-        return column
-    held = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    return held.dictionary.take(held.indices)

@@ -1,7 +1,7 @@
 """A batch of new events of one type on its way into segments: ordered by slot, salted, committed to, written.
 
 A large batch is written piece by piece, some at once: pieces end where a slot ends, and each costs the memory
-of its own rows.
+of its own rows. Columns may be dictionaries, which cost less to move and to commit to; they are written as values.
 """
 
 import contextvars
@@ -37,7 +37,7 @@ def write(event_type: str, rows: pa.Table, position: int, put: Callable[[pa.Tabl
         ready = placed(event_type, held, part, position)
         leaves = merkle.leaves(canonical.shape(event_type), ready)
         entries = ids.entries(event_type, ready)
-        return Piece(put(ready.select(segments.stored_schema(event_type).names)), leaves, entries)
+        return Piece(put(_plain(event_type, ready)), leaves, entries)
 
     pieces = list(segments.split(places.column("slot")))
     if len(pieces) == 1:
@@ -91,7 +91,14 @@ def placed(event_type: str, rows: pa.Table, places: pa.Table, position: int) -> 
     if segments.CONTENT.name in columns:
         stored = stored.append(segments.CONTENT)
     full = [columns.get(f.name, pa.nulls(size, f.type)) for f in stored]
-    return pa.Table.from_arrays(full, names=stored.names).cast(stored)
+    kinds = [c.type if pa.types.is_dictionary(c.type) else f.type for f, c in zip(stored, full, strict=True)]
+    wanted = pa.schema([f.with_type(kind) for f, kind in zip(stored, kinds, strict=True)])
+    return pa.Table.from_arrays(full, names=stored.names).cast(wanted)
+
+
+def _plain(event_type: str, rows: pa.Table) -> pa.Table:
+    stored = segments.stored_schema(event_type)
+    return rows.select(stored.names).cast(stored)
 
 
 def _ascending(numbers: pa.Array) -> bool:

@@ -23,6 +23,11 @@ def stored_schema(event_type: str) -> pa.Schema:
     return pa.schema([*schema.event_arrow(event_type), *STORED])
 
 
+def plain(schema: pa.Schema) -> pa.Schema:
+    """Return a schema with the types of values where columns are dictionaries."""
+    return pa.schema([f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in schema])
+
+
 def split(slots: pa.ChunkedArray, most: int = ROWS_PER_SEGMENT) -> Iterator[tuple[int, int]]:
     """Yield begin and end of pieces of about `most` rows, none sharing a slot with the next; `slots` is sorted."""
     begin, rows = 0, len(slots)
