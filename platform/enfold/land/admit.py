@@ -35,10 +35,10 @@ def admit(ledger: Ledger, rows: pa.Table, *, unique: bool = False) -> Admitted:
     """
     if rows.num_rows == 0:
         return Admitted(rows, 0, 0, 0)
-    con = engine.connect(threads=engine.cores())
+    con = engine.of_size(rows.num_rows)
     con.register("staged", rows)
     con.execute(f"""
-        CREATE TABLE places AS
+        CREATE TEMP TABLE places AS
         SELECT study_id, subject_id, {slot_sql()} AS slot FROM (SELECT DISTINCT study_id, subject_id FROM staged)
     """)
     slots = [slot for (slot,) in con.execute("SELECT DISTINCT slot FROM places").fetchall()]
@@ -50,8 +50,8 @@ def admit(ledger: Ledger, rows: pa.Table, *, unique: bool = False) -> Admitted:
     con.register("incoming", incoming.append_column("content", hashes.heads(rows.column("content"))))
     con.register("redacted", pa.table({"event_id": pa.array(sorted(ledger.redactions), pa.string())}))
     con.execute("""
-        CREATE TABLE held AS SELECT DISTINCT id, content FROM known SEMI JOIN incoming USING (id);
-        CREATE TABLE verdict AS
+        CREATE TEMP TABLE held AS SELECT DISTINCT id, content FROM known SEMI JOIN incoming USING (id);
+        CREATE TEMP TABLE verdict AS
         SELECT i.source_row, i.event_id,
                row_number() OVER (PARTITION BY i.id, i.content ORDER BY i.source_row) > 1
                OR (i.id, i.content) IN (SELECT (id, content) FROM held) AS already,

@@ -51,8 +51,7 @@ def stage(source: Source, mapping: Mapping, study_id: str, system: str | None) -
     rows = source.rows
     for column in sorted(absent):
         rows = rows.append_column(column, pa.nulls(rows.num_rows, pa.string()))
-    con = engine.connect(threads=engine.cores())
-    con.execute("SET preserve_insertion_order = true")
+    con = engine.of_size(rows.num_rows)
     rows = folded(_rounded(con, rows, mapping))
     con.register("source", rows)
     staged = Staged(source, mapping, study_id)
@@ -116,7 +115,7 @@ def _classify(con: duckdb.DuckDBPyConnection, staged: Staged) -> None:
     ignored = f"CASE {cases} END" if cases else "NULL"
     plain = f"SELECT {ROW}, ({any_rule or 'false'}) AS mapped, {ignored} AS ignored, false AS absent FROM source"
     versions = told.fate_sql(any_rule or "false", ignored)
-    con.execute(f"CREATE TABLE fate AS {versions if told.tells(mapping) else plain}")
+    con.execute(f"CREATE TEMP TABLE fate AS {versions if told.tells(mapping) else plain}")
     (staged.mapped_rows,) = engine.one_row(con, "SELECT count(*) FROM fate WHERE mapped")
     staged.ignored = dict(
         con.execute(

@@ -55,7 +55,7 @@ def spread(con: duckdb.DuckDBPyConnection, staged: "Staged") -> None:
     if not tells(staged.mapping):
         return
     con.execute(f"""
-        CREATE TABLE taken AS SELECT {ROW}, AuditUser AS author, AuditTime AS recorded_at, AuditReason AS reason,
+        CREATE TEMP TABLE taken AS SELECT {ROW}, AuditUser AS author, AuditTime AS recorded_at, AuditReason AS reason,
                '-' AS study_id, '-' AS subject_id, '-' AS retracts, '1' AS schema_version,
                {", ".join(f"NULL::VARCHAR AS {c}" for c in ("event_id", "occasion_id", "visit_id", "occurred"))},
                NULL::VARCHAR AS source_system, NULL::VARCHAR AS supersedes

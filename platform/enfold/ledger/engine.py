@@ -36,6 +36,19 @@ def scratch() -> duckdb.DuckDBPyConnection:
         return _shared(os.getpid()).cursor()
 
 
+def of_size(rows: int) -> duckdb.DuckDBPyConnection:
+    """Return a connection for questions about so many rows, which keep their order: few share the scratch database.
+
+    Tables made in it must be TEMP, so that no other connection sees them.
+    """
+    if rows <= FEW:
+        return scratch()
+    con = connect(threads=cores())
+    con.execute("SET preserve_insertion_order = true")
+    return con
+
+
+FEW = 10_000  # rows that a database of their own, and threads, would not serve faster
 _SHARED = threading.Lock()
 
 
