@@ -7,24 +7,22 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from enfold import schema
-from enfold.ledger import engine
+from enfold.ledger import engine, segments
 from enfold.ledger.canonical import content_sql, filled
-from enfold.ledger.segments import CONTENT
 
 NAMESPACE = uuid.UUID("6f0b1c5e-3d0a-5a52-9d57-6c1f7b8a2e11")  # enfold's own, for UUIDv5 event ids
 
 
 def staged_schema(event_type: str) -> pa.Schema:
     """Return the schema of events about to be admitted: the event and its content digest."""
-    return schema.event_arrow(event_type).append(CONTENT)
+    return schema.event_arrow(event_type).append(segments.CONTENT)
 
 
 def keep_folded(rows: pa.Table, event_type: str) -> pa.Table:
     """Return rows in the schema of staged events; columns that are dictionaries stay so, but for the ids."""
-    fields = [rows.schema.field(f.name) for f in staged_schema(event_type)]
-    kinds = [f.type if pa.types.is_dictionary(f.type) and f.name != "event_id" else None for f in fields]
-    pairs = zip(staged_schema(event_type), kinds, strict=True)
-    return rows.cast(pa.schema([f if kind is None else f.with_type(kind) for f, kind in pairs]))
+    wanted = staged_schema(event_type)
+    ids = wanted.get_field_index("event_id")
+    return rows.cast(segments.folded(wanted, rows.schema).set(ids, wanted.field(ids)))
 
 
 def with_ids(rows: pa.Table) -> pa.Table:
@@ -49,7 +47,7 @@ def with_content(rows: pa.Table, event_type: str) -> pa.Table:
     digest = con.sql(f"SELECT {content_sql(event_type, filled=filled(rows))} FROM rows").to_arrow_table().column(0)
     if "content" in rows.column_names:
         rows = rows.drop_columns("content")
-    return rows.append_column(CONTENT, digest)
+    return rows.append_column(segments.CONTENT, digest)
 
 
 def retractions(targets: Iterable[tuple[str, str]], study_id: str, author: str, reason: str, source: str) -> pa.Table:

@@ -28,7 +28,7 @@ class Piece:
 
 def write(event_type: str, rows: pa.Table, position: int, put: Callable[[pa.Table], Segment]) -> list[Piece]:
     """Write `rows`, with their `content` digests if known, by `put`; return the pieces in order of slot."""
-    places = order(rows)
+    stored, places = segments.stored_schema(event_type), order(rows)
     full = canonical.filled(rows)
     held = rows.select([n for n in rows.column_names if n in full])  # columns that hold nothing need no moving
 
@@ -37,7 +37,7 @@ def write(event_type: str, rows: pa.Table, position: int, put: Callable[[pa.Tabl
         ready = placed(event_type, held, part, position)
         leaves = merkle.leaves(canonical.shape(event_type), ready)
         entries = ids.entries(event_type, ready)
-        return Piece(put(_plain(event_type, ready)), leaves, entries)
+        return Piece(put(ready.select(stored.names).cast(stored)), leaves, entries)
 
     pieces = list(segments.split(places.column("slot")))
     if len(pieces) == 1:
@@ -91,14 +91,8 @@ def placed(event_type: str, rows: pa.Table, places: pa.Table, position: int) -> 
     if segments.CONTENT.name in columns:
         stored = stored.append(segments.CONTENT)
     full = [columns.get(f.name, pa.nulls(size, f.type)) for f in stored]
-    kinds = [c.type if pa.types.is_dictionary(c.type) else f.type for f, c in zip(stored, full, strict=True)]
-    wanted = pa.schema([f.with_type(kind) for f, kind in zip(stored, kinds, strict=True)])
-    return pa.Table.from_arrays(full, names=stored.names).cast(wanted)
-
-
-def _plain(event_type: str, rows: pa.Table) -> pa.Table:
-    stored = segments.stored_schema(event_type)
-    return rows.select(stored.names).cast(stored)
+    table = pa.Table.from_arrays(full, names=stored.names)
+    return table.cast(segments.folded(stored, table.schema))
 
 
 def _ascending(numbers: pa.Array) -> bool:

@@ -23,9 +23,15 @@ def stored_schema(event_type: str) -> pa.Schema:
     return pa.schema([*schema.event_arrow(event_type), *STORED])
 
 
-def plain(schema: pa.Schema) -> pa.Schema:
+def plain(have: pa.Schema) -> pa.Schema:
     """Return a schema with the types of values where columns are dictionaries."""
-    return pa.schema([f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in schema])
+    return pa.schema([f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in have])
+
+
+def folded(wanted: pa.Schema, have: pa.Schema) -> pa.Schema:
+    """Return the schema that is wanted, in which columns that are dictionaries stay so."""
+    kinds = {f.name: f.type for f in have if pa.types.is_dictionary(f.type)}
+    return pa.schema([f.with_type(kinds.get(f.name, f.type)) for f in wanted])
 
 
 def split(slots: pa.ChunkedArray, most: int = ROWS_PER_SEGMENT) -> Iterator[tuple[int, int]]:

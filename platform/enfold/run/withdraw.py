@@ -3,7 +3,6 @@
 What needs it failed with it, in the same shard, so it goes the same way. Other endpoints keep their rows, and digests.
 """
 
-import io
 import json
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from enfold import schema
 from enfold.ledger import storage
 from enfold.run.digest import slot_digests
 from enfold.run.plan import Shard
+from enfold.run.shard import encode
 from enfold.run.slots import counts
 
 MARK = "withdrawn"  # in a shard's summary: the aliases whose rows were taken out; such a shard is worked again
@@ -52,10 +52,9 @@ def _take_out(target: Path, shard: Shard, summary: dict[str, object], aliases: l
         if after.num_rows == before.num_rows:
             continue
         gone |= set(pc.unique(before.filter(bad).column("alias")).to_pylist())
-        sink = io.BytesIO()
-        pq.write_table(after, sink, compression="zstd", write_page_checksum=True)
-        storage.replace(path, sink.getvalue())
-        files[name], rows[name] = storage.sha256(sink.getvalue()), counts(after)
+        data = encode(after)
+        storage.replace(path, data)
+        files[name], rows[name] = storage.sha256(data), counts(after)
         slots[name] = slot_digests(table, after)
     if gone:
         mark = {"rows": rows, "slots": slots, "files": files, MARK: sorted(gone)}
