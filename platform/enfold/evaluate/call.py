@@ -1,8 +1,11 @@
 """Call: run every task on one shard, each alone; check and stamp what comes back."""
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import date
+from graphlib import TopologicalSorter
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,65 +31,86 @@ class Evaluated:
 
 
 def evaluate(
-    tasks: list[Task], state: Mapping[str, pa.Table], study: StudyFile, cutoff: date | None = None
+    tasks: list[Task], state: Mapping[str, pa.Table], study: StudyFile, cutoff: date | None = None, threads: int = 1
 ) -> Evaluated:
-    """Evaluate `tasks` in order on the state tables of one shard, at the study's cut-off or an earlier one.
+    """Evaluate `tasks` on the state tables of one shard, at the study's cut-off or an earlier one.
 
-    A task that fails is recorded, and so is every task that needs it; the others go on.
+    A task that fails is recorded, and so is every task that needs it; the others go on. What comes back is in the
+    order of `tasks`, however many `threads` worked.
     """
-    out = Evaluated()
-    results: dict[str, pa.Table] = {}
     subjects = set(state["subjects"].column("subject_id").to_pylist())
     until = cutoff or study.data_cutoff
     elsewhere = remote.Evidence(tasks, state, study, until)
     shared = prepared()
+    results: dict[str, pa.Table] = {}
 
-    def here(task: Task) -> pa.Table:
+    def compute(task: Task) -> pa.Table:
+        if task.offered.source:
+            return elsewhere.compute(task, results)
         d = task.declaration
         return d.rule(ShardEvidence(d, state, results, study, until, shared), task.parameters)
 
-    def there(task: Task) -> pa.Table:
-        return elsewhere.compute(task, results)
+    failures: dict[str, Failure] = {}
+
+    def one(task: Task) -> None:
+        found = _one(task, results, subjects, study.id, compute)
+        if isinstance(found, Failure):
+            failures[task.alias] = found
+        else:
+            results[task.alias] = found
 
     try:
-        for task in tasks if subjects else []:  # of nobody there is nothing to say
-            _one(out, task, results, subjects, study.id, there if task.offered.source else here)
+        if subjects:  # of nobody there is nothing to say
+            _each(tasks, one, threads)
     finally:
         elsewhere.close()
-    return out
+    done = [t for t in tasks if t.alias in results]
+    derivations = {t.alias for t in tasks if isinstance(t.declaration, Derivation)}
+    return Evaluated(
+        [results[t.alias] for t in done if t.alias in derivations],
+        [results[t.alias] for t in done if t.alias not in derivations],
+        [failures[t.alias] for t in tasks if t.alias in failures],
+    )
+
+
+def _each(tasks: list[Task], one: Callable[[Task], None], threads: int) -> None:
+    """Call `one` for every task, each after those that it needs, as many at once as there are threads."""
+    named = {t.alias: t for t in tasks}
+    order = TopologicalSorter({t.alias: [n for n in t.declaration.needs if n in named] for t in tasks})
+    order.prepare()
+    running: dict[Future[None], str] = {}
+    with ThreadPoolExecutor(threads) as pool:
+        while order.is_active():
+            for alias in order.get_ready():  # in a context of its own: the definitions in force are the caller's
+                running[pool.submit(copy_context().run, one, named[alias])] = alias
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                future.result()
+                order.done(running.pop(future))
 
 
 def _one(
-    out: Evaluated,
     task: Task,
-    results: dict[str, pa.Table],
+    results: Mapping[str, pa.Table],
     subjects: set[str],
     study_id: str,
     compute: Callable[[Task], pa.Table],
-) -> None:
-    d = task.declaration
-    lost = [n for n in d.needs if n not in results]
+) -> pa.Table | Failure:
+    lost = [n for n in task.declaration.needs if n not in results]
     if lost:
-        _fail(out, task, "compute", f"{', '.join(lost)} failed")
-        return
+        return _failure(task, "compute", f"{', '.join(lost)} failed")
     stage = "compute"
     try:
         raw = compute(task)
         stage = "return"
-        rows = stamp(task, raw, study_id, subjects)
+        return stamp(task, raw, study_id, subjects)
     except remote.RemoteError as error:
-        _fail(out, task, error.stage, error.message)
-        return
+        return _failure(task, error.stage, error.message)
     except Exception as error:
-        _fail(out, task, stage, said(error))
-        return
-    results[task.alias] = rows
-    results.setdefault(d.id, rows)
-    (out.derived if isinstance(d, Derivation) else out.verdicts).append(rows)
+        return _failure(task, stage, said(error))
 
 
-def _fail(out: Evaluated, task: Task, stage: str, message: str) -> None:
-    out.failures.append(Failure(task.offered.plugin, stage, message, task.declaration.id, task.alias))
+def _failure(task: Task, stage: str, message: str) -> Failure:
+    return Failure(task.offered.plugin, stage, message, task.declaration.id, task.alias)
 
 
 def stamp(task: Task, raw: pa.Table, study_id: str, subjects: set[str]) -> pa.Table:

@@ -24,27 +24,26 @@ def slot_digests(table: schema.Table, rows: pa.Table) -> dict[int, str]:
     if not rows.num_rows:
         return {}
     slots = slots_of(rows)
-    lines = forms(fields, rows, before="|")
-    in_order = pc.sort_indices(lines).to_numpy()
+    lines = pa.concat_arrays([c.cast(pa.large_string()) for c in forms(fields, rows, before="|").chunks])
+    in_order = pc.array_sort_indices(lines).to_numpy()
     in_order = in_order[slots[in_order].argsort(kind="stable")]  # by slot, and in it by line
     found, begins = np.unique(slots[in_order], return_index=True)
-    whole = lines.chunk(0) if lines.num_chunks == 1 else lines
-    digests = {}
-    for place, begin, end in zip(found.tolist(), begins, [*begins[1:], len(slots)], strict=True):
-        sum_ = hashlib.sha256()
-        for at in range(begin, end, ROWS):
-            taken = whole.take(pa.array(in_order[at : min(at + ROWS, end)]))
-            octets = _octets(taken if isinstance(taken, pa.Array) else taken.combine_chunks())
-            sum_.update(octets if at > begin else octets[1:])  # nothing stands before the first line
-        digests[place] = sum_.hexdigest()
-    return digests
+    sums = [hashlib.sha256() for _ in found]
+    for at in range(0, len(slots), ROWS):
+        octets, ends = _octets(lines.take(pa.array(in_order[at : at + ROWS])))
+        first = int(begins.searchsorted(at, "right")) - 1
+        for sum_, begin, end in zip(sums[first:], begins[first:], [*begins[first + 1 :], len(slots)], strict=True):
+            if begin >= at + len(ends) - 1:
+                break
+            start = ends[max(begin - at, 0)] + (begin >= at)  # nothing stands before the first line
+            sum_.update(octets[start : ends[min(end - at, len(ends) - 1)]])
+    return {slot: sum_.hexdigest() for slot, sum_ in zip(found.tolist(), sums, strict=True)}
 
 
-def _octets(text: pa.StringArray) -> memoryview:
-    """Return the octets of all strings, one after the other, without a copy."""
+def _octets(text: pa.LargeStringArray) -> tuple[memoryview, memoryview]:
+    """Return the octets of all strings, one after the other, and where each begins, and the last ends, among them."""
     _, offsets, octets = text.buffers()
-    places = memoryview(offsets).cast("i")
-    return memoryview(octets)[places[text.offset] : places[text.offset + len(text)]]
+    return memoryview(octets), memoryview(offsets).cast("q")[: len(text) + 1]
 
 
 def total(slots: Mapping[int, str]) -> str:

@@ -16,13 +16,13 @@ from enfold.evaluate.discover import discover_for
 from enfold.evaluate.graph import plan
 from enfold.fold.cut import Cut
 from enfold.fold.cuts import redacted_since
-from enfold.ledger import storage
+from enfold.ledger import engine, storage
 from enfold.ledger.ledger import Ledger
 from enfold.run import manifest as manifest_file
 from enfold.run import pins, poison, reuse
 from enfold.run.gather import gather
 from enfold.run.plan import ROWS_PER_SHARD, Shard, plan_shards, rows_by_slot
-from enfold.run.shard import Job, expected
+from enfold.run.shard import Job, expected, prepare
 from enfold.run.watch import observed, watched
 from enfold.run.withdraw import withdraw
 
@@ -92,7 +92,9 @@ def _run(
         todo = [s for s in plan_.work if again or s not in reuse.whole(target, [s])]
         say(f"run {digest[:16]}: {_rows(ledger)} events, {len(todo)} of {len(shards)} shards to work,"
             f" {len(tasks)} derivations and endpoints")  # fmt: skip
-        job = Job(str(folder / "ledger"), str(target), cut, text, dev, expected(tasks))
+        threads = engine.cores() if len(todo) == 1 else 1  # shards are worked side by side; one alone has all cores
+        job = Job(str(folder / "ledger"), str(target), cut, text, dev, expected(tasks), threads)
+        prepare(job, ledger, parsed, tasks)
         if todo:
             weight = rows_by_slot(ledger)
             with watched(target, todo, round(sum(weight[n] for s in todo for n in s.slots)), say):

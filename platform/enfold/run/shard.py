@@ -7,9 +7,11 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -45,6 +47,7 @@ class Job:
     study_text: str
     dev: bool = False
     tasks: tuple[tuple[str, str, str], ...] = ()  # alias, plugin and code hash of what is to be evaluated
+    threads: int = 1  # for the rules of one shard
 
 
 @dataclass
@@ -106,12 +109,14 @@ def _work(job: Job, shard: Shard, clock: Clock, events: dict[str, pa.Table]) -> 
         events.clear()  # the state has all that the rest needs
         with clock.at("evaluate"):
             until = job.cut.occurred_until
-            out = evaluate(tasks, state, parsed, until.date() if until else None)
+            out = evaluate(tasks, state, parsed, until.date() if until else None, job.threads)
         tables = {**state, **_gathered(out.derived, "derived"), **_gathered(out.verdicts, "verdicts")}
         schemas = {**schema.state(), **schema.results()}
         with clock.at("digest"):
-            slots = {n: slot_digests(schemas[n], t) for n, t in sorted(tables.items())}
-            rows = {n: counts(t) for n, t in sorted(tables.items())}
+            names = sorted(tables)
+            with ThreadPoolExecutor(job.threads) as pool:
+                slots = dict(zip(names, pool.map(lambda n: slot_digests(schemas[n], tables[n]), names), strict=True))
+            rows = {n: counts(tables[n]) for n in names}
         files = {}
         with clock.at("write"):
             for name, table in tables.items():
@@ -199,8 +204,22 @@ def suite_queries(ledger: Ledger, cut: Cut) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=no_queries().schema)
 
 
+Prepared: TypeAlias = tuple[Ledger, study.StudyFile, list[Task]]
+_READY: dict[Job, Prepared] = {}
+
+
+def prepare(job: Job, ledger: Ledger, parsed: study.StudyFile, tasks: list[Task]) -> None:
+    """Hand what is open already to workers in this process."""
+    _READY.clear()  # of earlier runs
+    _READY[job] = ledger, parsed, tasks
+
+
+def _prepared(job: Job) -> Prepared:
+    return _READY.get(job) or _opened(job)
+
+
 @cache
-def _prepared(job: Job) -> tuple[Ledger, study.StudyFile, list[Task]]:
+def _opened(job: Job) -> Prepared:
     """Open ledger and plugins once per process and run."""
     parsed = study.parse(job.study_text)
     folder = Path(job.ledger)

@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import re
 import secrets
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,7 @@ def _layers(
 def _write(aside: Path, target: Path, folder: Path, found: dict[str, Any], files: list[layers.Layer]) -> None:
     con = duckdb.connect(str(aside))
     con.execute("SET TimeZone = 'UTC'")
+    con.begin()  # one transaction: each of its own would be synced to the disk
     layers.views(con, target, files)
     con.register(
         "info", pa.table({"key": list(found["pins"]), "value": [json.dumps(v) for v in found["pins"].values()]})
@@ -100,6 +103,7 @@ def _write(aside: Path, target: Path, folder: Path, found: dict[str, Any], files
     text = Ledger(folder / "ledger").study_text(found["pins"]["position"])
     _protocol(con, found, text)
     create_views(con)
+    con.commit()
     con.close()
 
 
@@ -134,18 +138,18 @@ def _levels(parsed: study.StudyFile) -> list[dict[str, Any]]:
 
 
 def create_views(con: duckdb.DuckDBPyConnection) -> None:
-    """Create the views, each as soon as those that it reads are there."""
-    waiting = [package_file(f"serve/views/{name}") for name in shipped_names("serve/views", ".sql")]
-    while waiting:
-        still = []
-        for sql in waiting:
-            try:
-                con.execute(sql)
-            except duckdb.CatalogException:
-                still.append(sql)
-        if len(still) == len(waiting):
-            con.execute(still[0])
-        waiting = still
+    """Create the views (and macros), each of the name of its file, after those that its text names."""
+    texts = {
+        name.removesuffix(".sql"): package_file(f"serve/views/{name}") for name in shipped_names("serve/views", ".sql")
+    }
+    words = {name: set(_WORD.findall(_COMMENT.sub("", text))) for name, text in texts.items()}
+    needs = {name: words[name] & (texts.keys() - {name}) for name in sorted(texts)}
+    for name in TopologicalSorter(needs).static_order():
+        con.execute(texts[name])
+
+
+_WORD = re.compile(r"\w+")
+_COMMENT = re.compile(r"--.*|'[^']*'")  # and literals
 
 
 def current(folder: Path) -> Path:

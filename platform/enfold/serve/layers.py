@@ -79,8 +79,10 @@ def write(target: Path, aside: Path, folder: Path, run: str, found: dict[str, An
     con.execute("SET TimeZone = 'UTC'")
     con.execute(f"SET temp_directory = '{engine.spill().replace(chr(39), chr(39) * 2)}'")
     con.execute(f"SET memory_limit = '{MEMORY}'")
+    con.begin()  # one transaction: each of its own would be synced to the disk
     for name, table in {**schema.state(), **schema.results()}.items():
         _table(con, name, table, folder, run, found, what)
+    con.commit()
     con.close()
     text = json.dumps({slot: digest for slot, (digest, _) in sorted(what.items())})
     made = Layer(storage.sha256(text.encode())[:16], _sha256(aside), frozenset(what), what)
