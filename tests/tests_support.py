@@ -38,7 +38,7 @@ def study_file(extra: str = "") -> StudyFile:
     return study.parse(STUDY.replace('time_zone = "Europe/Berlin"', 'time_zone = "Europe/Berlin"\n' + extra))
 
 
-SMALL = 2_500  # rows a shard: the demo makes eight
+SMALL = 2_000  # rows a shard: the demo makes eight
 DIGESTS = ("cut_digest", "state_digest", "verdicts_digest", "digests", "rows", "events", "subjects")
 
 

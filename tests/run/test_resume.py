@@ -1,6 +1,7 @@
 """A run does again only what is missing or changed, and says what stopped a shard."""
 
 import json
+import math
 import random
 import shutil
 from itertools import pairwise
@@ -16,7 +17,7 @@ from enfold.ledger.canonical import slot
 from enfold.ledger.ledger import Draft, Ledger
 from enfold.run import manifest as manifest_file
 from enfold.run import reuse
-from enfold.run.plan import Shard, plan_shards
+from enfold.run.plan import Shard, plan_shards, rows_by_slot
 from enfold.run.run import run
 from enfold.serve.build import build, current
 from enfold.serve.study import connect
@@ -126,9 +127,10 @@ def test_a_history_of_changes_run_step_by_step_equals_each_full_run(
 
 
 def test_after_a_redaction_nothing_is_taken_over(sharded: tuple[Path, dict[str, object]]) -> None:
-    study, first = sharded
+    study, _ = sharded
     assert enfold(["redact", str(study), "DEMO-016/sledai/BL/SEIZ", "--reason", "test", "--author", "test"]) == 0
-    assert run(study, rows_per_shard=SMALL)["worked"] == first["shards"]
+    found = run(study, rows_per_shard=SMALL)
+    assert found["worked"] == found["shards"] == [s.name for s in plan_shards(Ledger(study / "ledger"), SMALL)]
 
 
 def test_an_older_cut_takes_over_what_it_shares_with_the_run_in_force(
@@ -155,17 +157,15 @@ def test_another_study_file_works_everything(sharded: tuple[Path, dict[str, obje
     assert run(study, rows_per_shard=SMALL)["worked"] == first["shards"]
 
 
-def test_where_a_range_ends_depends_on_what_is_in_it_alone(
-    sharded: tuple[Path, dict[str, object]], tmp_path: Path
-) -> None:
-    study, _ = sharded
-    before = plan_shards(Ledger(study / "ledger"), SMALL)
-    rows = "".join(f"x{n},DEMO-003,2025-06-01,held\n" for n in range(3_000))
-    land(study, tmp_path, "visit.csv", "event_id,subject_id,occurred,status\n" + rows)
-    after = plan_shards(Ledger(study / "ledger"), SMALL)
-    gone = set(before) - set(after)
-    assert len(gone) == 1, "only the range that they fell into is halved"
-    assert sorted(slot for s in after for slot in s.slots) == list(range(1024))
+def test_shards_are_few_and_evenly_filled(sharded: tuple[Path, dict[str, object]]) -> None:
+    ledger = Ledger(sharded[0] / "ledger")
+    rows = rows_by_slot(ledger)
+    for most in (300, SMALL, 5_000, 10**9):
+        shards = plan_shards(ledger, most)
+        assert [slot for s in shards for slot in sorted(s.slots)] == list(range(1024))
+        held = [sum(rows[slot] for slot in s.slots) for s in shards]
+        assert len(shards) <= math.ceil(sum(rows) / most), "no more than are needed"
+        assert max(held) - min(held) <= 2 * max(rows), "but for the slots at their ends they hold as much"
 
 
 # --- a shard that cannot be worked

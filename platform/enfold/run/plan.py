@@ -1,14 +1,17 @@
 """Plan shards: slots that one worker holds in memory at once."""
 
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate, groupby
+from operator import itemgetter
 
 from enfold.ledger.canonical import SLOTS
 from enfold.ledger.ledger import Ledger
 
-ROWS_PER_SHARD = 100_000
+ROWS_PER_SHARD = 90_000  # more would take less time, and with two workers more than a gigabyte
 
 Ranges = tuple[tuple[int, int], ...]
 
@@ -71,21 +74,16 @@ def rows_by_slot(ledger: Ledger) -> list[float]:
 
 
 def plan_shards(ledger: Ledger, rows_per_shard: int = ROWS_PER_SHARD) -> list[Shard]:
-    """Return ranges of all slots, of at most `rows_per_shard` rows each, as far as slots allow.
+    """Return ranges of all slots, as few as hold at most about `rows_per_shard` rows each, and evenly filled.
 
-    A range that holds more is halved, so that where a range ends depends on nothing but what is in it.
+    Every shard costs some planning however little is in it, so many that are half full would cost twice as much.
     """
-    before = [0.0]  # rows before each slot
-    for rows in rows_by_slot(ledger):
-        before.append(before[-1] + rows)
-
-    def halved(begin: int, end: int) -> list[Shard]:
-        if end - begin == 1 or before[end] - before[begin] <= rows_per_shard:
-            return [Shard(((begin, end),))]
-        middle = (begin + end) // 2
-        return [*halved(begin, middle), *halved(middle, end)]
-
-    return halved(0, SLOTS)
+    rows = rows_by_slot(ledger)
+    whole = sum(rows)
+    many = max(1, math.ceil(whole / rows_per_shard))
+    middles = (end - held / 2 for end, held in zip(accumulate(rows), rows, strict=True))
+    numbers = [min(int(middle * many / whole), many - 1) if whole else 0 for middle in middles]
+    return [Shard.of(slot for slot, _ in some) for _, some in groupby(enumerate(numbers), key=itemgetter(1))]
 
 
 def plan_some(slots: Iterable[int], rows: Sequence[float], rows_per_shard: int = ROWS_PER_SHARD) -> list[Shard]:

@@ -33,7 +33,7 @@ from enfold.run.room import Room
 from enfold.run.slots import counts
 
 MEMORY = "256MB"  # of a fold's database; what needs more is spilled to disk
-_ROOM = Room(engine.cores() * ROWS_PER_SHARD)
+_ROOM = Room(engine.cores() * ROWS_PER_SHARD * 5 // 4)  # shards hold about so many
 WATCHED = "watched"  # folder of what was observed while working: seconds, rows, memory; no part of the results
 
 
