@@ -37,6 +37,7 @@ torture: setup  ## faults in full: kills, failing calls, power loss, bit rot …
 
 bench: setup  ## what ledger, run and plugins cost, as ratios in one run (two hours)
 	$(BIN)/python tests/bench/ledger.py
+	$(BIN)/python tests/bench/startup.py
 	$(BIN)/python tests/bench/run.py
 	$(BIN)/python tests/bench/skew.py
 	$(BIN)/python tests/bench/plugins.py 100000 1000000

@@ -3,7 +3,8 @@
 Ratios in one run on one machine, every variant in a process of its own, the digests compared first. The yardstick is
 the fold's own SQL as one DuckDB over the whole log with all threads, which verifies nothing:
 
-- `plain`: pyarrow reads every segment, one DuckDB folds, the state is written as Parquet.
+- `plain`: pyarrow reads every segment, one DuckDB folds in memory, the state is written as Parquet. Up to two million events.
+- `disk`: DuckDB reads the segments, keeps its tables in a file and spills (on_disk.py). Given up after three times `fold`.
 - `loop`: the shards of a run, worked by as many threads as there are cores, without Beam.
 - `fold`: `enfold run` of a study file that asks for no endpoint: Beam, digests verified and made, files written.
 - `run`: `enfold run` of the demo's study file: derivations and all shipped endpoints as well.
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import cohort
+import on_disk
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -35,7 +37,7 @@ from enfold.fold.cut import Cut
 from enfold.fold.fold import fold
 from enfold.ledger import engine
 from enfold.ledger.ledger import Draft, Ledger
-from enfold.run import pipeline  # noqa: F401  # Beam, before the clock starts
+from enfold.run import manifest, pipeline  # noqa: F401  # Beam, before the clock starts
 from enfold.run.digest import slot_digests, total
 from enfold.run.plan import plan_shards
 from enfold.run.run import run
@@ -63,6 +65,11 @@ def plain(where: Path) -> dict[str, str]:
     return {"seconds": seconds, **{n: total(slot_digests(schema.state()[n], t)) for n, t in state.items()}}  # type: ignore[dict-item]
 
 
+def disk(where: Path) -> dict[str, Any]:
+    """Fold the whole log at once, on disk; returns how many rows each state table has."""
+    return {"rows": on_disk.fold(where)}
+
+
 def loop(where: Path) -> dict[str, Any]:
     """Work the shards of a run without Beam."""
     ledger = Ledger(where / "ledger")
@@ -80,8 +87,18 @@ def whole(where: Path) -> dict[str, Any]:
     return {
         "digests": {**found["digests"], "events": found["cut_digest"]},
         "stages": found["stage_seconds"],
+        "rows": {n: sum(slots.values()) for n, slots in _rows(where, found).items()},
         "shards": len(found["shards"]),
     }
+
+
+def _rows(where: Path, found: dict[str, Any]) -> dict[str, dict[str, int]]:
+    out: dict[str, dict[str, int]] = {n: {} for n in schema.state()}
+    for shard in found["shards"]:
+        rows = manifest.summary(where, found["run"][:16], found, shard)["rows"]
+        for name, of in out.items():
+            of |= rows[name]
+    return out
 
 
 def serve(where: Path) -> dict[str, Any]:
@@ -101,14 +118,25 @@ def more(where: Path) -> dict[str, Any]:
     }
 
 
-VARIANTS = {"plain": plain, "loop": loop, "fold": whole, "run": whole, "serve": serve, "more": more, "again": whole}
+VARIANTS = {
+    "plain": plain,
+    "disk": disk,
+    "loop": loop,
+    "fold": whole,
+    "run": whole,
+    "serve": serve,
+    "more": more,
+    "again": whole,
+}
 
 
-def one(variant: str, where: Path) -> dict[str, Any]:
-    """Measure a variant in a process of its own: seconds after imports, peak memory in MB."""
-    done = subprocess.run(
-        [sys.executable, __file__, "--one", variant, str(where)], capture_output=True, text=True, check=False
-    )
+def one(variant: str, where: Path, most: float | None = None) -> dict[str, Any]:
+    """Measure a variant in a process of its own: seconds after imports, peak memory in MB; give it up after `most`."""
+    words = [sys.executable, __file__, "--one", variant, str(where)]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=most)
+    except subprocess.TimeoutExpired:
+        return {"seconds": most, "given up": True}
     if done.returncode:
         raise SystemExit(done.stderr)
     return dict(json.loads(done.stdout.splitlines()[-1]))
@@ -141,19 +169,23 @@ def measure(root: Path, events: int) -> dict[str, Any]:
     where = root / str(events)
     count = cohort.enlarge(cohort.demo(root / f"demo{events}"), where, events)
     empty = without_endpoints(where, root / f"{events}-empty")
-    found = {"plain": one("plain", empty), "fold": one("fold", empty), "loop": one("loop", empty)}
-    digests = found["fold"].pop("digests")
-    for name in schema.state():
-        assert found["plain"].pop(name) == digests[name], name
+    found = {"fold": one("fold", empty), "loop": one("loop", empty)}
+    found["disk"] = one("disk", empty, 3 * found["fold"]["seconds"])
+    digests, rows = found["fold"].pop("digests"), found["fold"].pop("rows")
+    assert found["disk"].pop("rows", rows) == rows
+    if events <= 2_000_000:
+        found["plain"] = one("plain", empty)
+        for name in schema.state():
+            assert found["plain"].pop(name) == digests[name], name
     found["run"] = one("run", where)
     found["serve"] = one("serve", where)
-    found["run"].pop("digests")
+    for name in ("digests", "rows"):
+        found["run"].pop(name)
     land_one(where)
     found["more"] = one("more", where)
     assert found["more"].pop("digests") == one("again", where)["digests"]
-    base = found["plain"]["seconds"]
     ratios = {
-        "fold / plain": found["fold"]["seconds"] / base,
+        **{f"fold / {n}": found["fold"]["seconds"] / found[n]["seconds"] for n in ("plain", "disk") if n in found},
         "fold / loop": found["fold"]["seconds"] / found["loop"]["seconds"],
         "run / fold": found["run"]["seconds"] / found["fold"]["seconds"],
         "rows read after one event, %": 100 * found["more"]["rows_read"] / count,

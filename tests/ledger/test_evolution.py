@@ -11,8 +11,7 @@ from enfold import schema
 from enfold.errors import IntegrityError
 from enfold.fold.cut import Cut
 from enfold.fold.fold import fold
-from enfold.ledger import canonical, upcast
-from enfold.ledger import ledger as ledger_module
+from enfold.ledger import bundles, canonical, upcast
 from enfold.ledger.ledger import Draft, Ledger
 from enfold.ledger.verify import verify
 from enfold.run.digest import slot_digests
@@ -40,14 +39,14 @@ def visit_schema(monkeypatch: pytest.MonkeyPatch) -> Any:
         fields = edit(list(now.fields))
         later = schema.Table(now.name, now.class_, version, now.about, tuple(fields), now.key)
         tables = {**schema.events(), "visit": later}
-        bundle = json.loads(ledger_module.schema_bundle())
+        bundle = json.loads(bundles.schema_bundle())
         body = "\n".join(
             f'[fields.{f.name}]\nkind = "{f.kind}"\nabout = "x"\noptional = {str(f.optional).lower()}' for f in fields
         )
         bundle["events/visit.toml"] = f'name = "visit"\nclass = "x"\nversion = {version}\nabout = "x"\n{body}\n'
         data = json.dumps(bundle, sort_keys=True).encode()
         monkeypatch.setattr(schema, "events", lambda: tables)
-        monkeypatch.setattr(ledger_module, "schema_bundle", lambda *_: data)
+        monkeypatch.setattr(bundles, "schema_bundle", lambda *_: data)
         arrow = pa.schema([*schema.envelope().arrow(), *later.arrow()])
         known = schema.event_arrow
         monkeypatch.setattr(schema, "event_arrow", lambda t: arrow if t == "visit" else known(t))

@@ -15,7 +15,8 @@ from enfold.cli.main import main as enfold
 from enfold.errors import ConflictError, UsageError
 from enfold.evaluate import isolation
 from enfold.land.definitions import Brought, merged, read
-from enfold.ledger.ledger import Ledger, added_in, schema_bundle, shipped_bundle
+from enfold.ledger.bundles import added_in, schema_bundle, shipped_bundle
+from enfold.ledger.ledger import Ledger
 from tests_support import STUDY
 
 SOURCE = Path(__file__).parent / "lesions"

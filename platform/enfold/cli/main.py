@@ -61,7 +61,7 @@ def _definitions(args: argparse.Namespace) -> AbstractContextManager[None]:
     if study is None or not (study / "ledger").is_dir():
         return nullcontext()
     from enfold import schema
-    from enfold.ledger.ledger import added_in
+    from enfold.ledger.bundles import added_in
 
     return schema.using(added_in(study))
 

@@ -2,12 +2,11 @@
 
 import contextlib
 import datetime as dt
-import json
 import secrets
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cache, cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,24 @@ import pyarrow.compute as pc
 
 from enfold import schema
 from enfold.errors import BusyError, DeniedError, IntegrityError, UsageError
-from enfold.ledger import batch, canonical, commits, engine, ids, merkle, placement, reading, segments, storage, upcast
+from enfold.ledger import (
+    batch,
+    bundles,
+    canonical,
+    commits,
+    engine,
+    ids,
+    merkle,
+    placement,
+    reading,
+    segments,
+    storage,
+    upcast,
+)  # fmt: skip
 from enfold.ledger.chain import Chain
 from enfold.ledger.commits import Commit, Segment
 from enfold.ledger.placement import Generation
 from enfold.ledger.reading import Slots
-from enfold.shipped import shipped
 
 ATTEMPTS = 50
 MAX_WORDS = 1_000  # characters of an author or a reason
@@ -90,9 +101,9 @@ class Ledger:
     def added_at(self, position: int) -> schema.Added:
         """Return what plugins add to the schemas, as the commit at a position has it."""
         digest = self.commits[position - 1].schemas if position else ""
-        if digest in ("", storage.sha256(shipped_bundle())):
+        if digest in ("", storage.sha256(bundles.shipped_bundle())):
             return schema.NOTHING
-        return _added_of(self.bundle(digest))
+        return bundles.added_of(self.bundle(digest))
 
     @cached_property
     def segments(self) -> list[Segment]:
@@ -177,7 +188,7 @@ class Ledger:
         """Return the rows of a segment in today's shape, with the content digest of the landed one."""
         stored = segments.stored_schema(s.event_type)
         content = pa.nulls(rows.num_rows, pa.string())
-        if s.schemas != storage.sha256(schema_bundle(self.added)):
+        if s.schemas != storage.sha256(bundles.schema_bundle(self.added)):
             version = upcast.bundle_versions(self.bundle(s.schemas))[s.event_type]
             if version != schema.events()[s.event_type].version:
                 con = engine.connect()
@@ -346,7 +357,7 @@ class Ledger:
 
     def _write_schemas(self) -> str:
         """Store the schemas in force, once per change; return their digest."""
-        data = schema_bundle(schema.added())
+        data = bundles.schema_bundle(schema.added())
         digest = storage.sha256(data)
         path = self.path / "schemas" / f"{digest[:16]}.json"
         if not path.exists():
@@ -367,50 +378,6 @@ class Ledger:
         ):
             return
         ids.extend(folder, hashes, self._entries(after))
-
-
-@cache
-def shipped_bundle() -> bytes:
-    """Return the event and instrument schemas that ship with enfold as one JSON document."""
-    root = shipped("schemas")
-    texts = {"envelope.toml": (root / "envelope.toml").read_text("utf-8")}
-    for folder in ("events", "instruments"):
-        for path in (root / folder).iterdir():
-            if path.name.endswith(".toml"):
-                texts[f"{folder}/{path.name}"] = path.read_text("utf-8")
-    return commits.sorted_json(texts)
-
-
-@lru_cache(maxsize=16)
-def schema_bundle(added: schema.Added = schema.NOTHING) -> bytes:
-    """Return the schemas in force as one JSON document: those that ship, and what plugins add."""
-    if not added.files:
-        return shipped_bundle()
-    return commits.sorted_json({**json.loads(shipped_bundle()), **dict(added.files)})
-
-
-@lru_cache(maxsize=16)
-def _added_of(bundle: bytes) -> schema.Added:
-    texts: dict[str, str] = json.loads(bundle)
-    owners = json.loads(texts.get("plugins.json", "{}"))
-    names = {"plugins.json", *(n for own in owners.values() for n in own["files"])}
-    return schema.Added(tuple(sorted((n, t) for n, t in texts.items() if n in names)))
-
-
-def added_in(folder: Path, position: int | None = None) -> schema.Added:
-    """Return what plugins add to the schemas of a study, as its newest commit has it or the one at a position.
-
-    Reads one commit and one bundle; nothing where there is no ledger.
-    """
-    path = folder / "ledger"
-    names = storage.listing(path / "commits", ".json")
-    if not names:
-        return schema.NOTHING
-    name = commits.commit_name(position) if position else max(names)
-    digest = commits.parse(storage.read(path / "commits" / name), name).commit.schemas
-    if digest == storage.sha256(shipped_bundle()):
-        return schema.NOTHING
-    return _added_of(storage.read_verified(path / "schemas" / f"{digest[:16]}.json", digest))
 
 
 def _check_words(**words: str) -> None:

@@ -9,7 +9,8 @@ from enfold.contract import parameter_values
 from enfold.evaluate.graph import Task
 from enfold.fold.cut import Cut
 from enfold.ledger import storage
-from enfold.ledger.ledger import Ledger, schema_bundle
+from enfold.ledger.bundles import schema_bundle
+from enfold.ledger.ledger import Ledger
 from enfold.shipped import lock_file
 
 LIBRARIES = ("enfold", "duckdb", "pyarrow", "apache-beam", "pluggy")

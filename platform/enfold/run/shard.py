@@ -24,7 +24,8 @@ from enfold.evaluate.graph import Task, plan
 from enfold.fold.cut import Cut
 from enfold.fold.fold import fold, no_queries
 from enfold.ledger import engine, storage
-from enfold.ledger.ledger import Ledger, added_in
+from enfold.ledger.bundles import added_in
+from enfold.ledger.ledger import Ledger
 from enfold.ledger.reading import Slots
 from enfold.run import poison
 from enfold.run.digest import slot_digests

@@ -14,7 +14,8 @@ import pyarrow as pa
 from enfold import schema, study
 from enfold.errors import IntegrityError, UsageError
 from enfold.ledger import storage
-from enfold.ledger.ledger import Ledger, added_in
+from enfold.ledger.bundles import added_in
+from enfold.ledger.ledger import Ledger
 from enfold.run import manifest
 from enfold.serve import layers
 from enfold.shipped import package_file, shipped_names

@@ -19,8 +19,9 @@ from enfold.errors import ConflictError
 from enfold.evaluate.discover import files_of
 from enfold.evaluate.trust import code_hash
 from enfold.ledger import canonical, engine, segments, storage
+from enfold.ledger.bundles import schema_bundle
 from enfold.ledger.commits import Segment, to_json
-from enfold.ledger.ledger import Ledger, schema_bundle
+from enfold.ledger.ledger import Ledger
 from enfold.run import manifest as manifest_file
 from enfold.run.run import not_redacted
 from enfold.schema import Field
