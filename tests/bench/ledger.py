@@ -6,13 +6,14 @@ file and writes it back with page checksums and a SHA-256. Beside it stands the 
 small row groups, and synced to the disk.
 """
 
+import contextlib
 import datetime as dt
 import json
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from statistics import median
@@ -24,7 +25,7 @@ from enfold import schema
 from enfold.land import gate, mapping, readers
 from enfold.land.landing import land
 from enfold.land.protocol import land_study
-from enfold.ledger import engine, segments, storage
+from enfold.ledger import batch, engine, segments, storage
 from enfold.ledger.ledger import Draft, Ledger
 from enfold.run.shard import peak_memory
 
@@ -80,6 +81,30 @@ def as_segment(source: Path, target: Path) -> None:
     storage.replace(target, data)
 
 
+@contextlib.contextmanager
+def grouping_watched() -> Iterator[list[float]]:
+    """Note the processor seconds of bringing rows into the order of slots: finding it, and moving the rows of each piece."""
+    seconds: list[float] = []
+    steps = {name: getattr(batch, name) for name in ("order", "placed")}
+
+    def noted(step: Callable[..., pa.Table]) -> Callable[..., pa.Table]:
+        def made(*args: object) -> pa.Table:
+            begin = time.thread_time()
+            rows = step(*args)
+            seconds.append(time.thread_time() - begin)
+            return rows
+
+        return made
+
+    try:
+        for name, step in steps.items():
+            setattr(batch, name, noted(step))
+        yield seconds
+    finally:
+        for name, step in steps.items():
+            setattr(batch, name, step)
+
+
 def landing(root: Path, events: int) -> dict[str, float]:
     """Land `events` from one Parquet file; the suites of Great Expectations reported apart."""
     source = root / "assessment.parquet"
@@ -99,7 +124,9 @@ def landing(root: Path, events: int) -> dict[str, float]:
         report = land(study, found, native, study_id="BENCH", author="bench", reason="bench")
         assert report.landed == events, report
 
-    took: dict[str, list[tuple[float, float]]] = {n: [] for n in ("pyarrow", "as_segment", "landing", "suites")}
+    took: dict[str, list[tuple[float, float]]] = {
+        n: [] for n in ("pyarrow", "as_segment", "landing", "suites", "grouping")
+    }
     gate.validate = watched
     try:
         for n in range(ROUNDS):
@@ -109,9 +136,11 @@ def landing(root: Path, events: int) -> dict[str, float]:
             land_study(study, study / "study.toml", author="bench", reason="bench")
             took["pyarrow"].append(timed(lambda: yardstick(source, root / "again.parquet")))
             took["as_segment"].append(timed(lambda: as_segment(source, root / "again.parquet")))
-            wall, cpu = timed(lambda s=study: land_all(s))
+            with grouping_watched() as grouping:
+                wall, cpu = timed(lambda s=study: land_all(s))
             took["landing"].append((wall - gates[0], cpu - gates[1]))
             took["suites"].append((gates[0], gates[1]))
+            took["grouping"].append((sum(grouping), sum(grouping)))
             shutil.rmtree(study)
     finally:
         gate.validate = whole

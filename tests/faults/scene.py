@@ -136,7 +136,7 @@ def quick_runs(study: Path) -> Iterator[Callable[[], dict[str, Any]]]:
     from enfold.run import pipeline, run, shard
 
     kept: dict[str, Any] = {}
-    real = shard.fold, shard.slot_digests, pipeline.run_pipeline, shard._prepared
+    real = shard.fold, shard.slot_digests, pipeline.run_pipeline
 
     def remembered(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def once(*args: Any) -> Any:
@@ -155,10 +155,9 @@ def quick_runs(study: Path) -> Iterator[Callable[[], dict[str, Any]]]:
     try:
         shard.fold, shard.slot_digests = remembered("fold", real[0]), remembered("digest", real[1])
         pipeline.run_pipeline = direct
-        shard._prepared = real[3].__wrapped__  # a ledger opened before the fault is not asked again
         yield lambda: run.run(study)
     finally:
-        shard.fold, shard.slot_digests, pipeline.run_pipeline, shard._prepared = real
+        shard.fold, shard.slot_digests, pipeline.run_pipeline = real
 
 
 def served(study: Path) -> dict[str, list[Any]]:

@@ -69,5 +69,5 @@ def encode(rows: pa.Table) -> bytes:
 
 
 def decode(data: bytes, columns: list[str] | None = None) -> pa.Table:
-    """Return the rows of a verified segment."""
+    """Return the rows of a verified segment, or of another Parquet file of ours."""
     return pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True).read(columns=columns)

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from enfold.errors import IntegrityError
-from enfold.ledger import storage
+from enfold.ledger import segments, storage
 from enfold.run.plan import Shard
 from enfold.run.slots import only
 
@@ -82,7 +81,7 @@ def part(
     """
     said = summary(folder, run, manifest, shard)
     data = _verified(folder, run, f"{name}/{shard}.parquet", said["files"][name])
-    rows = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
+    rows = segments.decode(data)
     counting = {s for begin, end in manifest["slots"][shard] for s in range(begin, end)}
     wanted = {s for s in counting if slots is None or s in slots}
     return rows if wanted == Shard.parse(said["shard"]).slots else only(rows, wanted)

@@ -88,8 +88,7 @@ def plan(folder: Path, target: Path, ledger: Ledger, pinned: dict[str, Any], row
     if SHARE * sum(rows[s] for s in touched) > sum(rows):
         return Plan(work=everything, rows_read=read)
     kept = [shard for c, (shard, _) in zip(counts, found, strict=True) if c - touched]
-    for shard in kept:
-        _link(source, target, shard)
+    _link(source, target, kept)
     storage.sync_tree(target)
     return Plan(kept, plan_some(touched, rows, rows_per_shard), read)
 
@@ -103,10 +102,9 @@ def _described(source: Path, before: dict[str, Any], name: str) -> tuple[Shard, 
     return Shard.parse(summary["shard"]), rows
 
 
-def _link(source: Path, target: Path, shard: Shard) -> None:
-    for table in {*schema.state(), *schema.results()}:
-        storage.share(source / table / f"{shard.name}.parquet", target / table / f"{shard.name}.parquet")
-    storage.share(source / "shards" / f"{shard.name}.json", target / "shards" / f"{shard.name}.json")
+def _link(source: Path, target: Path, shards: list[Shard]) -> None:
+    for folder, suffix in [("shards", "json"), *((t, "parquet") for t in (*schema.state(), *schema.results()))]:
+        storage.share_all(source / folder, target / folder, [f"{shard.name}.{suffix}" for shard in shards])
 
 
 def _touched(ledger: Ledger, after: int, upto: int) -> tuple[set[int] | None, int]:

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from enfold import schema
-from enfold.ledger import storage
+from enfold.ledger import segments, storage
 from enfold.run.digest import slot_digests
 from enfold.run.plan import Shard
 from enfold.run.shard import encode
@@ -46,7 +45,7 @@ def _take_out(target: Path, shard: Shard, summary: dict[str, object], aliases: l
     for name, table in schema.results().items():
         path = target / name / f"{shard.name}.parquet"
         data = storage.read_verified(path, files[name])
-        before = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
+        before = segments.decode(data)
         bad = pc.is_in(before.column("alias"), value_set=pa.array(aliases, pa.string()))
         after = before.filter(pc.invert(bad))
         if after.num_rows == before.num_rows:

@@ -2,7 +2,8 @@
 
 A layer holds all rows of some slots. A serving file is made of views over a few layers, and names for each the slots
 that still count in it. After one new event it takes over the layers of the serving file before it, by hard link, and
-adds a small one. A new layer swallows those before it that are not much larger, so that there are few of them.
+adds a small one. Where there are some already, a new layer swallows those before it that are not much larger, so that
+there are never many.
 """
 
 import contextlib
@@ -23,8 +24,10 @@ from enfold.run.plan import in_ranges
 from enfold.run.slots import slots_of
 
 SHARE = 4  # layers that together would hold more than a quarter of all rows beside the first are one again
+FEW = 8  # so many layers may stand whatever their sizes; beyond that,
 GROWTH = 4  # a layer stands beside a newer one only if it is so many times larger
 MEMORY = "2GB"  # of DuckDB while it sorts; what is more goes to disk
+SMALL = 500_000  # rows
 
 Content = tuple[str, int]  # of a slot: digest of the summary that its rows are from, and how many they are
 
@@ -60,7 +63,8 @@ def plan(wanted: dict[int, Content], have: list[Layer]) -> tuple[list[Layer], se
     kept = [replace(x, counting={s: c for s, c in x.counting.items() if wanted.get(s) == c}) for x in have]
     kept = [x for x in kept if x.counting]
     new = set(wanted).difference(*(x.counting for x in kept))
-    while new and len(kept) > 1 and kept[-1].rows < GROWTH * sum(wanted[s][1] for s in new):
+    many = new and len(kept) >= FEW
+    while many and len(kept) > 1 and kept[-1].rows < GROWTH * sum(wanted[s][1] for s in new):
         new |= set(kept.pop().counting)
     beside = sum(wanted[s][1] for s in new) + sum(x.rows for x in kept[1:])
     if SHARE * beside > sum(rows for _, rows in wanted.values()):
@@ -79,6 +83,8 @@ def write(target: Path, aside: Path, folder: Path, run: str, found: dict[str, An
     con.execute("SET TimeZone = 'UTC'")
     con.execute(f"SET temp_directory = '{engine.spill().replace(chr(39), chr(39) * 2)}'")
     con.execute(f"SET memory_limit = '{MEMORY}'")
+    if sum(rows for _, rows in what.values()) < SMALL:
+        con.execute("SET threads = 1")  # others would cost more than they do
     con.begin()  # one transaction: each of its own would be synced to the disk
     for name, table in {**schema.state(), **schema.results()}.items():
         _table(con, name, table, folder, run, found, what)
