@@ -1,5 +1,6 @@
 """Remote: have a rule called in its guest process, on evidence that is sent once per shard."""
 
+import threading
 from collections.abc import Mapping, Sequence
 from datetime import date
 
@@ -35,13 +36,18 @@ class Evidence:
                     keys = [c for c in ("study_id", "subject_id") if c in state[table].column_names]
                     self._reads.setdefault(table, {}).update(dict.fromkeys([*keys, *columns]))
         self._shared: dict[str, tuple[str, wire.Shared]] = {}
+        self._turn = threading.Lock()
 
     def compute(self, task: Task, results: Mapping[str, pa.Table]) -> pa.Table:
-        """Return what the rule of `task` returned in its guest.
+        """Return what the rule of `task` returned in its guest; one at a time, or a plugin would need several guests.
 
         Raises:
             RemoteError: it failed, or its guest ended.
         """
+        with self._turn:
+            return self._compute(task, results)
+
+    def _compute(self, task: Task, results: Mapping[str, pa.Table]) -> pa.Table:
         source, given_up = task.offered.source, task.offered.given_up
         assert source is not None
         if given_up:

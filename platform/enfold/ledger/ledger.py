@@ -28,7 +28,7 @@ from enfold.ledger import (
     segments,
     storage,
     upcast,
-)  # fmt: skip
+)
 from enfold.ledger.chain import Chain
 from enfold.ledger.commits import Commit, Segment
 from enfold.ledger.placement import Generation
