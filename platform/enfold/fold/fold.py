@@ -70,6 +70,7 @@ def _folded(
     cut: Cut,
     queries: pa.Table | None,
 ) -> dict[str, pa.Table]:
+    con.begin()  # one transaction: each of some hundred and fifty of its own would cost
     _tables(con, events, study, cut, queries)
     con.execute(package_file("fold/sql/00_time.sql"))
     tables = schema.state()
