@@ -1,5 +1,6 @@
 """One misbehaving declaration costs its own results and those that need it, nothing else."""
 
+import threading
 from dataclasses import make_dataclass
 from typing import Any
 
@@ -23,8 +24,8 @@ def endpoint(id_: str, rule: Any, **extra: Any) -> Endpoint:
     return Endpoint(id=id_, rule=SqlRule(rule) if isinstance(rule, str) else rule, **{**usual, **extra})
 
 
-def run(*declared: Declaration) -> tuple[dict[str, int], dict[str | None, str]]:
-    """Return the number of rows by id, and the stage of each failure."""
+def run(*declared: Declaration, threads: int = 1) -> tuple[dict[str, int], dict[str | None, str]]:
+    """Return the number of rows by id, and the stage of each failure, both in the order of the results."""
     from enfold import study
 
     asked = "".join(f'[[endpoints]]\nendpoint = "{d.id}"\n' for d in declared if isinstance(d, Endpoint))
@@ -32,7 +33,7 @@ def run(*declared: Declaration) -> tuple[dict[str, int], dict[str | None, str]]:
     found = Discovery({d.id: Offered(d, "p", "0", "0") for d in declared})
     rows = table("enrolment", [{"event_id": f"e{i}", "subject_id": f"{i}"} for i in range(3)])
     state = fold({"enrolment": rows.append_column("position", pa.array([1] * 3))}, parsed, Cut(1))
-    out = evaluate(plan(parsed, found), state, parsed)
+    out = evaluate(plan(parsed, found), state, parsed, threads=threads)
     counts = {t.column("id")[0].as_py(): t.num_rows for t in [*out.verdicts, *out.derived] if t.num_rows}
     return counts, {f.declaration: f.stage for f in [*found.failures, *out.failures]}
 
@@ -114,3 +115,24 @@ def test_a_rule_cannot_leave_anything_in_the_database_for_the_next() -> None:
     )
     assert failures == {"a_redefines": "compute"}
     assert rows == {"b_uses": 3, "c_tries": 3}
+
+
+def test_rules_are_called_at_once_and_give_the_same_in_the_same_order() -> None:
+    def after(met: threading.Barrier) -> Any:
+        def rule(seen: Evidence, at: Parameters) -> pa.Table:
+            met.wait(timeout=20)
+            return seen.sql(GOOD)
+
+        return rule
+
+    def declared(threads: int) -> list[Declaration]:
+        met = threading.Barrier(threads)
+        few = [endpoint(f"e{n}", after(met)) for n in range(4)]
+        chain = [endpoint(f"f{n}", GOOD, needs=(f"e{n}",)) for n in (3, 1)]
+        return [endpoint("g", GOOD, needs=("bad",)), *few, *chain, endpoint("bad", boom)]
+
+    alone, together = (run(*declared(n), threads=n) for n in (1, 4))
+    assert [*map(list, alone)] == [*map(list, together)]
+    assert alone == together
+    assert len(alone[0]) == 6
+    assert set(alone[1]) == {"bad", "g"}

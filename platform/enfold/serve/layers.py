@@ -64,7 +64,7 @@ def plan(wanted: dict[int, Content], have: list[Layer]) -> tuple[list[Layer], se
     kept = [x for x in kept if x.counting]
     new = set(wanted).difference(*(x.counting for x in kept))
     many = new and len(kept) >= FEW
-    while many and len(kept) > 1 and kept[-1].rows < GROWTH * sum(wanted[s][1] for s in new):
+    while many and len(kept) > 1 and kept[-1].rows <= GROWTH * sum(wanted[s][1] for s in new):
         new |= set(kept.pop().counting)
     beside = sum(wanted[s][1] for s in new) + sum(x.rows for x in kept[1:])
     if SHARE * beside > sum(rows for _, rows in wanted.values()):
