@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from enfold import schema
+from enfold.cli.main import main as enfold
 from enfold.ledger.ledger import Draft, Ledger
 from run import one, without_endpoints
 
@@ -60,6 +61,20 @@ def correct(where: Path, share: float) -> None:
     )
 
 
+def in_commits(source: Path, target: Path, commits: int) -> int:
+    """Land the events of a study again, in so many commits that each hold some of every subject; return the segments."""
+    whole = Ledger(source / "ledger")
+    rows = {t: whole.read(t).select(schema.event_arrow(t).names) for t in schema.events()}
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("ledger"))
+    ledger = Ledger.create(target / "ledger")
+    assert enfold(["land", str(target), str(target / "study.toml"), "--author", "bench"]) == 0
+    for n in range(commits):
+        parts = {t: r.take(pa.array(range(n, r.num_rows, commits), pa.int64())) for t, r in rows.items()}
+        draft = Draft({t: part for t, part in parts.items() if part.num_rows})
+        ledger.append(lambda _, d=draft: d, kind="landing", author="bench", reason="bench", now=lambda: cohort.AT)
+    return len(ledger.segments)
+
+
 def seconds(where: Path, root: Path) -> float:
     """Return the best time of a fold of every shard."""
     empty = without_endpoints(where, root / f"{where.name}-empty")
@@ -81,10 +96,10 @@ def series(root: Path) -> dict[str, list[tuple[float, float]]]:
         cohort.enlarge(thin, made, MIDDLE)
         subjects = len(pc.unique(Ledger(made / "ledger").read("enrolment").column("subject_id")))
         out["subjects"].append((subjects, seconds(made, root)))
+    cohort.enlarge(small, root / "middle", MIDDLE)
     for commits in COMMITS:
         made = root / f"commits{commits}"
-        cohort.enlarge(small, made, MIDDLE, per_commit=MIDDLE // commits)
-        count = len(Ledger(made / "ledger").segments)
+        count = in_commits(root / "middle", made, commits)
         out["segments"].append((count, seconds(made, root)))
     for share in CORRECTED:
         made = root / f"corrected{share}"
@@ -111,8 +126,8 @@ def plot(found: dict[str, list[tuple[float, float]]], path: Path) -> None:
         rows = [{"size": s, "seconds": t} for s, t in points if s > 0]
         base = alt.Chart(alt.Data(values=rows), title=f"{name}: exponent {exponent(points):.2f}", width=240, height=180)
         axes = (
-            alt.X("size:Q", scale=alt.Scale(type="log"), title=name),
-            alt.Y("seconds:Q", scale=alt.Scale(type="log"), title="seconds"),
+            alt.X("size:Q", scale=alt.Scale(type="log", nice=False), title=name),
+            alt.Y("seconds:Q", scale=alt.Scale(type="log", domain=[2, 40]), title="seconds"),
         )
         charts.append(base.mark_line(color="#0072B2", point={"color": "#0072B2", "size": 50}).encode(*axes))
     alt.concat(*charts, columns=2).resolve_scale(x="independent", y="independent").save(str(path))

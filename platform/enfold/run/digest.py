@@ -11,7 +11,7 @@ from enfold import schema
 from enfold.ledger.forms import forms
 from enfold.run.slots import slots_of
 
-ROWS = 1 << 18  # in memory at once while they are hashed
+ROWS = 1 << 16  # copied at once to be hashed
 HOST_STAMPS = {"plugin", "plugin_version", "code_hash"}
 
 
