@@ -121,13 +121,14 @@ def plot(found: dict[str, list[tuple[float, float]]], path: Path) -> None:
     """Draw the series, both axes logarithmic, with the fitted lines' slopes in the titles."""
     import altair as alt
 
+    times = [t for points in found.values() for _, t in points]
     charts = []
     for name, points in found.items():
         rows = [{"size": s, "seconds": t} for s, t in points if s > 0]
         base = alt.Chart(alt.Data(values=rows), title=f"{name}: exponent {exponent(points):.2f}", width=240, height=180)
         axes = (
             alt.X("size:Q", scale=alt.Scale(type="log", nice=False), title=name),
-            alt.Y("seconds:Q", scale=alt.Scale(type="log", domain=[2, 40]), title="seconds"),
+            alt.Y("seconds:Q", scale=alt.Scale(type="log", domain=[min(times), max(times)]), title="seconds"),
         )
         charts.append(base.mark_line(color="#0072B2", point={"color": "#0072B2", "size": 50}).encode(*axes))
     alt.concat(*charts, columns=2).resolve_scale(x="independent", y="independent").save(str(path))

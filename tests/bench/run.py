@@ -37,7 +37,7 @@ from enfold.fold.cut import Cut
 from enfold.fold.fold import fold
 from enfold.ledger import engine
 from enfold.ledger.ledger import Draft, Ledger
-from enfold.run import manifest, pipeline  # noqa: F401  # Beam, before the clock starts
+from enfold.run import pipeline  # noqa: F401  # Beam, before the clock starts
 from enfold.run.digest import slot_digests, total
 from enfold.run.plan import plan_shards
 from enfold.run.run import run
@@ -87,18 +87,9 @@ def whole(where: Path) -> dict[str, Any]:
     return {
         "digests": {**found["digests"], "events": found["cut_digest"]},
         "stages": found["stage_seconds"],
-        "rows": {n: sum(slots.values()) for n, slots in _rows(where, found).items()},
+        "rows": {n: found["rows"][n] for n in schema.state()},
         "shards": len(found["shards"]),
     }
-
-
-def _rows(where: Path, found: dict[str, Any]) -> dict[str, dict[str, int]]:
-    out: dict[str, dict[str, int]] = {n: {} for n in schema.state()}
-    for shard in found["shards"]:
-        rows = manifest.summary(where, found["run"][:16], found, shard)["rows"]
-        for name, of in out.items():
-            of |= rows[name]
-    return out
 
 
 def serve(where: Path) -> dict[str, Any]:

@@ -64,13 +64,11 @@ def evaluate(
             _each(tasks, one, threads)
     finally:
         elsewhere.close()
-    done = [t for t in tasks if t.alias in results]
-    derivations = {t.alias for t in tasks if isinstance(t.declaration, Derivation)}
-    return Evaluated(
-        [results[t.alias] for t in done if t.alias in derivations],
-        [results[t.alias] for t in done if t.alias not in derivations],
-        [failures[t.alias] for t in tasks if t.alias in failures],
-    )
+    out = Evaluated(failures=[failures[t.alias] for t in tasks if t.alias in failures])
+    for task in tasks:
+        if task.alias in results:
+            (out.derived if isinstance(task.declaration, Derivation) else out.verdicts).append(results[task.alias])
+    return out
 
 
 def _each(tasks: list[Task], one: Callable[[Task], None], threads: int) -> None:

@@ -48,7 +48,7 @@ class Job:
     study_text: str
     dev: bool = False
     tasks: tuple[tuple[str, str, str], ...] = ()  # alias, plugin and code hash of what is to be evaluated
-    threads: int = 1  # for the rules of one shard
+    threads: int = 1  # within one shard: for its rules and digests
 
 
 @dataclass

@@ -4,7 +4,6 @@ import contextlib
 import json
 import re
 import secrets
-from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pyarrow as pa
 
 from enfold import schema, study
 from enfold.errors import IntegrityError, UsageError
+from enfold.evaluate.graph import ordered
 from enfold.ledger import storage
 from enfold.ledger.bundles import added_in
 from enfold.ledger.ledger import Ledger
@@ -144,8 +144,7 @@ def create_views(con: duckdb.DuckDBPyConnection) -> None:
         name.removesuffix(".sql"): package_file(f"serve/views/{name}") for name in shipped_names("serve/views", ".sql")
     }
     words = {name: set(_WORD.findall(_COMMENT.sub("", text))) for name, text in texts.items()}
-    needs = {name: words[name] & (texts.keys() - {name}) for name in sorted(texts)}
-    for name in TopologicalSorter(needs).static_order():
+    for name in ordered({name: sorted(named - {name}) for name, named in words.items()}):
         con.execute(texts[name])
 
 

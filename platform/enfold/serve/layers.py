@@ -27,7 +27,7 @@ SHARE = 4  # layers that together would hold more than a quarter of all rows bes
 FEW = 8  # so many layers may stand whatever their sizes; beyond that,
 GROWTH = 4  # a layer stands beside a newer one only if it is so many times larger
 MEMORY = "2GB"  # of DuckDB while it sorts; what is more goes to disk
-SMALL = 500_000  # rows
+SMALL = 500_000  # rows; a layer of fewer is written by one thread
 
 Content = tuple[str, int]  # of a slot: digest of the summary that its rows are from, and how many they are
 
@@ -84,7 +84,7 @@ def write(target: Path, aside: Path, folder: Path, run: str, found: dict[str, An
     con.execute(f"SET temp_directory = '{engine.spill().replace(chr(39), chr(39) * 2)}'")
     con.execute(f"SET memory_limit = '{MEMORY}'")
     if sum(rows for _, rows in what.values()) < SMALL:
-        con.execute("SET threads = 1")  # others would cost more than they do
+        con.execute("SET threads = 1")  # more would cost more than they do
     con.begin()  # one transaction: each of its own would be synced to the disk
     for name, table in {**schema.state(), **schema.results()}.items():
         _table(con, name, table, folder, run, found, what)
