@@ -1,8 +1,7 @@
 -- Items on forms: which record of an item stands, which form speaks for a visit, and baseline.
 
-CREATE TABLE checked AS
-SELECT row_number() OVER () AS record, -- names a row in the joins below, nothing else
-       a.subject_id, coalesce(a.occasion_id, a.fact_id) AS form_id, a.instrument, a.item, a.fact_id,
+CREATE TABLE checked AS -- its `rowid` names a row in the joins below, nothing else
+SELECT a.subject_id, coalesce(a.occasion_id, a.fact_id) AS form_id, a.instrument, a.item, a.fact_id,
        a.from_at, a.from_latest, a.from_date, a.value_number, a.value_code, a.value_text, a.comparator, a.unit,
        a.range_low, a.range_high, a.attribution, a.method, a.evaluator, a.contested, a.event_ids, i.both_stand,
        CASE WHEN a.contested AND a.value_number IS NULL AND a.value_code IS NULL AND a.value_text IS NULL
@@ -28,7 +27,7 @@ SELECT subject_id, form_id, instrument, item FROM checked
 GROUP BY subject_id, form_id, instrument, item HAVING count(*) > 1;
 
 CREATE TABLE ranked AS
-SELECT *, row_number() OVER (
+SELECT rowid AS record, *, row_number() OVER (
               PARTITION BY subject_id, form_id, instrument, item
               ORDER BY doubt IS NULL DESC, from_at DESC NULLS LAST, fact_id) AS place
 FROM checked SEMI JOIN repeated USING (subject_id, form_id, instrument, item);
@@ -46,8 +45,8 @@ HAVING count(DISTINCT concat_ws('|', coalesce(CAST(r.value_number AS VARCHAR), '
                                 coalesce(r.comparator, '~'), coalesce(r.unit, '~'))) > 1;
 
 CREATE VIEW standing AS
-SELECT *, 1 AS place, false AS clashing, doubt IS NULL AS known_here
-FROM checked ANTI JOIN ranked USING (record)
+SELECT rowid AS record, *, 1 AS place, false AS clashing, doubt IS NULL AS known_here
+FROM checked c WHERE NOT EXISTS (FROM ranked r WHERE r.record = c.rowid)
 UNION ALL BY NAME
 -- where an instrument lets both stand, rules of safety take the worse; the doubt is raised all the same
 SELECT r.*, c.item IS NOT NULL AND NOT coalesce(r.both_stand, false) AS clashing,
@@ -140,7 +139,7 @@ LEFT JOIN (SELECT subject_id, occasion_id, instrument,
 ASOF LEFT JOIN periods q ON q.subject_id = p.subject_id AND p.from_at >= q.starts_at;
 
 CREATE VIEW findings AS
-WITH valued AS (
+WITH valued AS NOT MATERIALIZED ( -- its readers need few of its columns
     SELECT *, CASE WHEN known_here OR (doubt IS NULL AND NOT clashing) THEN true ELSE false END AS has_value
     FROM standing),
 base AS (
