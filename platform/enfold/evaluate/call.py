@@ -36,7 +36,7 @@ def evaluate(
     """Evaluate `tasks` on the state tables of one shard, at the study's cut-off or an earlier one.
 
     A task that fails is recorded, and so is every task that needs it; the others go on. What comes back is in the
-    order of `tasks`, however many `threads` worked.
+    order of aliases, as the keys of results are, however many `threads` worked.
     """
     subjects = set(state["subjects"].column("subject_id").to_pylist())
     until = cutoff or study.data_cutoff
@@ -65,7 +65,7 @@ def evaluate(
     finally:
         elsewhere.close()
     out = Evaluated(failures=[failures[t.alias] for t in tasks if t.alias in failures])
-    for task in tasks:
+    for task in sorted(tasks, key=lambda t: t.alias):
         if task.alias in results:
             (out.derived if isinstance(task.declaration, Derivation) else out.verdicts).append(results[task.alias])
     return out

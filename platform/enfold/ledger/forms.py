@@ -5,7 +5,7 @@ form share subject, visit and time. So a text is made once for each distinct val
 once for each distinct combination, and a row's form is a join of few ready pieces.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TypeAlias
@@ -19,6 +19,7 @@ from enfold.schema import Field
 ROWS = 1 << 18  # whose values are looked at together
 AT_ONCE = 1 << 14  # joined at once
 SAMPLE = 1024  # rows that tell whether a column holds few distinct values
+WORDS = {"id", "code", "text", "when", "ids"}  # kinds whose texts are what Arrow holds, or made of it
 FEW = 8  # combinations are few if rows are so many times more
 
 
@@ -37,20 +38,14 @@ class Folded:
 Piece: TypeAlias = Folded | pa.Array
 
 
-def forms(
-    fields: Iterable[Field], rows: pa.Table, before: str = "", ready: Sequence[pa.Array | pa.ChunkedArray] = ()
-) -> pa.ChunkedArray:
-    """Return the canonical form of each row, preceded by `before` and by the row's `ready` texts.
-
-    Columns that hold nothing add nothing; columns may be dictionaries.
-    """
-    return pa.chunked_array(each(fields, rows, before, ready), pa.string())
-
-
 def each(
     fields: Iterable[Field], rows: pa.Table, before: str = "", ready: Sequence[pa.Array | pa.ChunkedArray] = ()
 ) -> Iterator[pa.Array]:
-    """Yield the forms of some rows after the other: what is used at once stays near the processor. See `forms`."""
+    """Yield the canonical form of each row, preceded by `before` and by the row's `ready` texts.
+
+    Columns that hold nothing add nothing; columns may be dictionaries. The forms come some after the other: what is
+    used at once stays near the processor.
+    """
     have = canonical.filled(rows)
     asked = [f for f in fields if f.name in have]
     for at in range(0, rows.num_rows, ROWS):
@@ -64,6 +59,13 @@ def each(
             if not any(isinstance(p, pa.Array) for p in spread):
                 spread.append(pa.repeat(pa.scalar(""), size))
             yield _joined(*spread)
+
+
+def columns(fields: Iterable[Field], rows: pa.Table) -> Iterator[tuple[str, pa.Array]]:
+    """Yield the name and the canonical texts of each column that holds anything; null stays null."""
+    have = canonical.filled(rows)
+    for name, (text, few) in _held([f for f in fields if f.name in have], rows, WORDS).items():
+        yield name, text if few is None else text.take(few.indices)
 
 
 def _joinable(pieces: Iterable[Piece]) -> list[Piece]:
@@ -111,14 +113,9 @@ def _joined(*texts: pa.Array | pa.Scalar) -> pa.Array:
 
 def _pieces(fields: list[Field], rows: pa.Table) -> list[Piece]:
     """Return what each field adds to a form: its name, `=`, the length of its text, `:` and its text."""
-    columns = {f.name: _one(rows.column(f.name)) for f in fields}
-    held = {f.name: None if f.kind == "ids" else fold(columns[f.name]) for f in fields}
-    texts = _texts(
-        {f.name: f.kind for f in fields}, {n: columns[n] if h is None else h.dictionary for n, h in held.items()}
-    )
     pieces: list[Piece] = []
-    for name, text in texts.items():
-        size, few = pc.binary_length(text), held[name]
+    for name, (text, few) in _held(fields, rows, {"ids"}).items():
+        size = pc.binary_length(text)
         if few is not None:
             heads = pc.binary_join_element_wise(f"{name}=", size.cast(pa.string()), ":", text, "")  # null if it is
             pieces.append(_folded(heads, few.indices))
@@ -127,6 +124,19 @@ def _pieces(fields: list[Field], rows: pa.Table) -> list[Piece]:
             heads = pc.binary_join_element_wise(f"{name}=", sizes.dictionary.cast(pa.string()), ":", "")
             pieces += [_folded(heads, sizes.indices), text]
     return pieces
+
+
+def _held(
+    fields: list[Field], rows: pa.Table, as_they_are: Container[str]
+) -> dict[str, tuple[pa.Array, pa.DictionaryArray | None]]:
+    """Return the canonical texts of each column: of each distinct value, beside the dictionary that has their places.
+
+    Of kinds in `as_they_are`, and of columns with many distinct values, of each row.
+    """
+    columns = {f.name: _one(rows.column(f.name)) for f in fields}
+    held = {f.name: None if f.kind in as_they_are else fold(columns[f.name]) for f in fields}
+    values = {n: columns[n] if h is None else h.dictionary for n, h in held.items()}
+    return {n: (text, held[n]) for n, text in _texts({f.name: f.kind for f in fields}, values).items()}
 
 
 def _folded(texts: pa.Array, places: pa.Array) -> Folded:
@@ -163,15 +173,21 @@ def _numbers(columns: list[pa.Array]) -> list[pa.Array]:
 
 def _words(lists: pa.ListArray) -> pa.Array:
     """Return the canonical text of lists of identifiers; null stays null."""
-    if not is_sorted(lists):
-        con = engine.scratch()
-        con.register("held", pa.table({"ids": lists}))
-        lists = con.sql("SELECT list_sort(ids) AS ids FROM held").to_arrow_table().column(0).combine_chunks()
+    lists = in_order(lists)
     words = lists.flatten()
     held = fold(words)
     known = words if held is None else held.dictionary
     worded = pc.binary_join_element_wise(pc.binary_length(known).cast(pa.string()), known, ":")
     return pc.binary_join(_relisted(lists, worded if held is None else worded.take(held.indices)), "")
+
+
+def in_order(lists: pa.ListArray) -> pa.ListArray:
+    """Return the lists with the words of each in order of their octets."""
+    if is_sorted(lists):
+        return lists
+    con = engine.scratch()
+    con.register("held", pa.table({"ids": lists}))
+    return con.sql("SELECT list_sort(ids) AS ids FROM held").to_arrow_table().column(0).combine_chunks()
 
 
 def is_sorted(lists: pa.ListArray, *, distinct: bool = False) -> bool:

@@ -14,7 +14,7 @@ from enfold.ledger.ledger import Ledger
 from enfold.shipped import lock_file
 
 LIBRARIES = ("enfold", "duckdb", "pyarrow", "apache-beam", "pluggy")
-LAYOUT = 2  # of a run's own files: what another one wrote is neither read nor taken over
+LAYOUT = 3  # of a run's own files: what another one wrote is neither read nor taken over
 OF_THE_LEDGER = ("head", "position")  # where the cut ends; the rest says what is made of it
 
 

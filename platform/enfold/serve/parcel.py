@@ -100,7 +100,8 @@ def _files(
     for name, table in tables.items():
         place = "results" if name in schema.results() else "state"
         rows = pa.concat_tables(manifest_file.parts(folder, run, found, name))
-        yield f"{place}/{name}.ndjson", (to_json(r) + b"\n" for r in _texts(rows, table.fields, table.names))
+        order = dict.fromkeys((*table.key, *table.names))  # that of digests
+        yield f"{place}/{name}.ndjson", (to_json(r) + b"\n" for r in _texts(rows, table.fields, order))
 
 
 def _rules(folder: Path, tasks: list[list[Any]]) -> Iterator[tuple[str, list[bytes]]]:

@@ -3,9 +3,9 @@
     python3 PARCEL.zip [DIGEST ...]                  the verifier inside checks the archive it is in
     python3 verify_parcel.py PARCEL.zip [DIGEST ...] a verifier from elsewhere checks an archive
 
-Each DIGEST that was written down elsewhere (a head hash, or a run's, cut's, state's or verdicts', at
-least its first 16 digits) must be found in the parcel. Exit code 0: everything agrees; 4: something
-does not, and the line printed says what; 2: there is no parcel. README.txt says what the files are.
+Each DIGEST that was written down elsewhere (a head hash, or a run's, cut's, state's or verdicts', at least its first
+16 digits) must be found in the parcel. Exit code 0: everything agrees; 4: something does not, and the line printed says
+what; 2: there is no parcel. README.txt says what the files are, and how digests are made.
 """
 
 import hashlib
@@ -15,11 +15,10 @@ import tomllib
 import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from datetime import datetime
-from pathlib import PurePosixPath
+from datetime import datetime, timedelta
 from typing import Any
 
-FAN_OUT = 1024
+NO_STATE = {"events", "derived", "verdicts"}
 STAMPS = {"plugin", "plugin_version", "code_hash"}  # say who computed a row; not part of its digest
 CUT = {"study_id", "subject_id", "event_id", "content"}  # the digest of a cut is over these
 EPOCH = datetime.fromisoformat("1970-01-01T00:00:00Z")
@@ -53,11 +52,12 @@ class Parcel:
         """Compare everything; return the good news."""
         self.check_files()
         self.run: Row = json.loads(self.read("run.json"))
-        known = self.check_chain()
+        self.check_chain()
         contents = self.check_events()
         self.check_pins()
         self.check_tables(contents)
-        known |= {self.run[k] for k in ("run", "cut_digest", "state_digest", "verdicts_digest")}
+        known = {self.run[k] for k in ("run", "cut_digest", "state_digest", "verdicts_digest")}
+        known |= {self.head, *(c["previous"] for c in self.chain[1:])}
         for digest in digests:
             if len(digest) < 16 or not any(k.startswith(digest) for k in known):
                 raise ValueError(f"{digest} is no digest of this parcel")
@@ -77,17 +77,14 @@ class Parcel:
                 raise ValueError(f"{name}: missing, twice, or its SHA-256 is not that of SHA256SUMS")
         self.names = sorted(names)
 
-    def check_chain(self) -> set[str]:
-        """Compare each commit with the hash that the next one holds; return all hashes."""
-        known = set()
+    def check_chain(self) -> None:
+        """Compare each commit with the hash that the next one holds."""
         for line in self.read("commits.ndjson").splitlines():
             commit = json.loads(line)
             if commit["position"] != len(self.chain) + 1 or commit["previous"] != self.head:
                 raise ValueError(f"commits.ndjson, line {len(self.chain) + 1}: does not follow the line before it")
             self.chain.append(commit)
             self.head = sha(line)
-            known.add(self.head)
-        return known
 
     def check_events(self) -> dict[str, str]:
         """Compare events with the counts and roots of the commits; return content digests by event id."""
@@ -123,9 +120,8 @@ class Parcel:
         """Compare what decided the results with the run's digest."""
         pins = self.run["pins"]
         code = {t[4]: hashlib.sha256() for t in pins["tasks"]}
-        for path in sorted(PurePosixPath(n) for n in self.names if n.startswith("rules/")):
-            _, plugin, *rest = path.parts
-            code[plugin].update("/".join(rest).encode() + b"\0" + self.read(str(path)) + b"\0")
+        for _, plugin, *rest in sorted(n.split("/") for n in self.names if n.startswith("rules/")):
+            code[plugin].update("/".join(rest).encode() + b"\0" + self.read("/".join(["rules", plugin, *rest])) + b"\0")
         studies = [c["details"]["record"]["text"] for c in self.chain if c["kind"] == "study"]
         for what, found, wanted in [
             ("run.json: pins", sha(json.dumps(pins, sort_keys=True).encode()), self.run["run"]),
@@ -142,36 +138,38 @@ class Parcel:
         """Compare state and results with the digests of the run, and events cited with those landed."""
         tables = {n: tomllib.loads(t)["fields"] for n, t in json.loads(self.read("tables.json")).items()}
         for name, fields in tables.items():
-            slots: dict[int, list[str]] = defaultdict(list)
+            slots: dict[int, list[Row]] = defaultdict(list)
             path = f"{'results' if name in ('derived', 'verdicts') else 'state'}/{name}.ndjson"
             kept = {n: f for n, f in fields.items() if (n in CUT if name == "events" else n not in STAMPS)}
             for number, row in self.rows(path):
-                cited = [row["event_id"]] if name == "events" else row.get("event_ids", [])
-                if set(row) - set(fields) or not contents.keys() >= set(cited):
+                if set(row) - set(fields) or not contents.keys() >= set(row.get("event_ids", [])):
                     raise ValueError(f"{path}, line {number}: an unknown field, or an event that is not in events/")
-                if name == "events" and row["content"] != contents[row["event_id"]]:
+                if name == "events" and row["content"] != contents.get(row["event_id"]):
                     raise ValueError(f"{path}, line {number}: content that is not the event's")
                 if name != "events" or row["effective"] == "true":
-                    slot = int(sha(f"{row['study_id']}\0{row['subject_id']}".encode())[:4], 16) >> 6
-                    slots[slot].append(form(kept, row))
-            total = sha("".join(f"{s}:{sha('|'.join(sorted(v)).encode())};" for s, v in sorted(slots.items())).encode())
+                    slots[int(sha(f"{row['study_id']}\0{row['subject_id']}".encode())[:4], 16) >> 6].append(row)
+            total = sha("".join(f"{s}:{digest(kept, own)};" for s, own in sorted(slots.items())).encode())
             if total != (self.run["cut_digest"] if name == "events" else self.run["digests"][name]):
                 raise ValueError(f"{path}: its digest is not the run's")
-        state = (n for n in sorted(tables) if n not in ("events", "derived", "verdicts"))
-        digest = sha("".join(f"{n}:{self.run['digests'][n]};" for n in state).encode())
-        if digest != self.run["state_digest"] or self.run["digests"]["verdicts"] != self.run["verdicts_digest"]:
+        state = sha("".join(f"{n}:{self.run['digests'][n]};" for n in sorted(tables) if n not in NO_STATE).encode())
+        if state != self.run["state_digest"] or self.run["digests"]["verdicts"] != self.run["verdicts_digest"]:
             raise ValueError("run.json: the digests of state and verdicts are not those of their tables")
+
+
+def digest(fields: dict[str, Row], rows: list[Row]) -> str:
+    """Return the digest of the rows of one slot: each column in which something stands, in the order of the schema."""
+    octets = len(rows).to_bytes(8, "little")
+    for name, f in fields.items():
+        if any(name in row for row in rows):
+            texts = [TEXT.get(f["kind"], str)(row[name]).encode() if name in row else None for row in rows]
+            sizes = ((-1 if t is None else len(t)).to_bytes(4, "little", signed=True) for t in texts)
+            octets += f"{name}=".encode() + b"".join(sizes) + b"".join(filter(None, texts))
+    return sha(octets)
 
 
 def form(fields: dict[str, Row], row: Row) -> str:
     """Return the canonical form of a row: each field that holds something, in the order of the schema."""
     return "".join(f"{n}={piece(TEXT.get(f['kind'], str)(row[n]))}" for n, f in fields.items() if n in row)
-
-
-def microseconds(value: str) -> str:
-    """Return an instant as whole microseconds since 1970."""
-    at = datetime.fromisoformat(value) - EPOCH
-    return str((at.days * 86_400 + at.seconds) * 1_000_000 + at.microseconds)
 
 
 def piece(value: str) -> str:
@@ -183,12 +181,14 @@ def root(leaves: Iterable[str]) -> str:
     """Return the Merkle root over leaves: sorted, nodes over up to 1,024 children."""
     level = sorted(leaves)
     while len(level) > 1:
-        groups = [level[i : i + FAN_OUT] for i in range(0, len(level), FAN_OUT)]
-        level = [sha(f"node:{''.join(g)}".encode()) for g in groups]
+        level = [sha(f"node:{''.join(level[i : i + 1024])}".encode()) for i in range(0, len(level), 1024)]
     return sha(f"root:{level[0]}".encode()) if level else sha(b"empty")
 
 
-TEXT: dict[str, Any] = {"instant": microseconds, "ids": lambda ids: "".join(map(piece, sorted(ids)))}
+TEXT: dict[str, Any] = {  # the canonical text of what is not written as it
+    "instant": lambda at: str((datetime.fromisoformat(at) - EPOCH) // timedelta(microseconds=1)),
+    "ids": lambda ids: "".join(map(piece, sorted(ids))),
+}
 
 
 def sha(data: bytes) -> str:
