@@ -75,13 +75,14 @@ def _folded(
     con.execute(package_file("fold/sql/00_time.sql"))
     tables = schema.state()
     con.execute(f"CREATE VIEW events AS {_versions(events, resolve(con))}")
-    state = {"events": _sorted(con, tables["events"], study.id)}
+    state = {}
     for step, made in STEPS.items():
         con.execute(package_file(f"fold/sql/{step}.sql"))
         state |= {name: _taken(con, tables[name], study.id) for name in made}
     for name, event in schema.added_events(schema.added()).items():
         con.execute(facts_sql(event))
         state[name] = _taken(con, tables[name], study.id)
+    state["events"] = _sorted(con, tables["events"], study.id)  # last: nothing reads it, so it is held least long
     return {name: state[name] for name in tables}
 
 
