@@ -72,15 +72,15 @@ def _folded(
 ) -> dict[str, pa.Table]:
     con.begin()  # one transaction: each of some hundred and fifty of its own would cost
     _tables(con, events, study, cut, queries)
-    con.execute(package_file("fold/sql/00_time.sql"))
+    engine.execute(con, package_file("fold/sql/00_time.sql"))
     tables = schema.state()
-    con.execute(f"CREATE VIEW events AS {_versions(events, resolve(con))}")
-    state = {}
+    engine.execute(con, f"CREATE VIEW events AS {_versions(events, resolve(con))}")
+    state: dict[str, pa.Table] = {}
     for step, made in STEPS.items():
-        con.execute(package_file(f"fold/sql/{step}.sql"))
+        engine.execute(con, package_file(f"fold/sql/{step}.sql"))
         state |= {name: _taken(con, tables[name], study.id) for name in made}
     for name, event in schema.added_events(schema.added()).items():
-        con.execute(facts_sql(event))
+        engine.execute(con, facts_sql(event))
         state[name] = _taken(con, tables[name], study.id)
     state["events"] = _sorted(con, tables["events"], study.id)  # last: nothing reads it, so it is held least long
     return {name: state[name] for name in tables}

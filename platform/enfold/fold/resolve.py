@@ -22,16 +22,17 @@ def resolve(con: duckdb.DuckDBPyConnection) -> set[str]:
     Returns the types of which some event may not be effective.
     """
     versioned = standing_facts(con)
-    con.execute(_MOMENTS.format(texts=" UNION ALL ".join(_texts())))
+    engine.execute(con, _MOMENTS.format(texts=" UNION ALL ".join(_texts())))
     (bounded,) = engine.one_row(con, "SELECT occurred_until IS NOT NULL FROM study")
     if bounded:
-        con.execute(_WITHIN)
+        engine.execute(con, _WITHIN)
     for event_type in types():
         # most events are assessments: what is read as it is needs no copy
         kind = "VIEW" if event_type == "assessment" and event_type not in versioned else "TABLE"
-        con.execute(f"CREATE {kind} e_{event_type} AS {_within_cut(event_type) if bounded else _dated(event_type)}")
-    facts = (f"SELECT subject_id, fact_id, event_ids, contested FROM e_{t}" for t in types())
-    con.execute(_DOUBTS.format(facts=" UNION ALL ".join(facts)))
+        facts = _within_cut(event_type) if bounded else _dated(event_type)
+        engine.execute(con, f"CREATE {kind} e_{event_type} AS {facts}")
+    every = " UNION ALL ".join(f"SELECT subject_id, fact_id, event_ids, contested FROM e_{t}" for t in types())
+    engine.execute(con, _DOUBTS.format(facts=every))
     left = {t for t in types() if bounded and engine.one_row(con, _LEFT_OUT.format(t))[0]}
     return versioned | left | {"retraction"}
 

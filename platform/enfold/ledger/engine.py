@@ -6,7 +6,7 @@ import os
 import stat
 import tempfile
 import threading
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,18 @@ def _lives(process: int) -> bool:
     return True
 
 
+def execute(con: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyConnection:
+    """Execute statements that come again with every shard: each text is parsed once."""
+    for statement in _parsed(query):
+        con.execute(statement)
+    return con
+
+
+@lru_cache(maxsize=512)
+def _parsed(query: str) -> list[duckdb.Statement]:
+    return scratch().extract_statements(query)
+
+
 def cores() -> int:
     """Return how many threads one command may use; a shard's worker uses one."""
     return max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
@@ -100,5 +112,5 @@ def cores() -> int:
 
 def one_row(con: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
     """Return the only row of `query`; drains the result, which else would own the connection."""
-    (row,) = con.execute(query).fetchall()
+    (row,) = execute(con, query).fetchall()
     return tuple(row)

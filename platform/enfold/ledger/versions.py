@@ -34,12 +34,12 @@ def standing_facts(con: duckdb.DuckDBPyConnection) -> set[str]:
     """
     _statements(con)
     _standing_retractions(con)
-    con.execute(_GRAPH)
-    versioned = {t for (t,) in con.execute(_VERSIONED).fetchall()}
+    engine.execute(con, _GRAPH)
+    versioned = {t for (t,) in engine.execute(con, _VERSIONED).fetchall()}
     for event_type in types():
         if event_type in versioned:
             _standing_versions(con, event_type)
-        con.execute(f"CREATE VIEW facts_{event_type} AS {_facts(event_type, versions=event_type in versioned)}")
+        engine.execute(con, f"CREATE VIEW facts_{event_type} AS {_facts(event_type, versions=event_type in versioned)}")
     return versioned
 
 
@@ -47,45 +47,48 @@ def _statements(con: duckdb.DuckDBPyConnection) -> None:
     parts = [
         f"SELECT subject_id, event_id, '{t}' AS event_type, supersedes, retracts FROM ev_{t}" for t in schema.events()
     ]
-    con.execute(f"CREATE TABLE statements AS {' UNION ALL '.join(parts)}")
-    con.execute("CREATE TABLE all_subjects AS SELECT DISTINCT subject_id FROM statements")
-    con.execute("""
-        CREATE TABLE named AS
-        SELECT DISTINCT subject_id, event_id, event_type, unnest(supersedes) AS target, false AS withdraws
-        FROM statements WHERE supersedes IS NOT NULL
-        UNION ALL
-        SELECT DISTINCT subject_id, event_id, event_type, retracts, true
-        FROM statements WHERE retracts IS NOT NULL
-    """)
-    # a correction keeps the type of what it corrects; a retraction may withdraw any type
-    con.execute("""
-        CREATE TABLE edges AS
-        SELECT n.*, EXISTS (
-            FROM statements s WHERE s.subject_id = n.subject_id AND s.event_id = n.target
-            AND (n.withdraws OR s.event_type = n.event_type)) AS found
-        FROM named n
-    """)
+    engine.execute(con, f"CREATE TABLE statements AS {' UNION ALL '.join(parts)};{_EDGES}")
+
+
+_EDGES = """
+    CREATE TABLE all_subjects AS SELECT DISTINCT subject_id FROM statements;
+
+    CREATE TABLE named AS
+    SELECT DISTINCT subject_id, event_id, event_type, unnest(supersedes) AS target, false AS withdraws
+    FROM statements WHERE supersedes IS NOT NULL
+    UNION ALL
+    SELECT DISTINCT subject_id, event_id, event_type, retracts, true
+    FROM statements WHERE retracts IS NOT NULL;
+
+    -- a correction keeps the type of what it corrects; a retraction may withdraw any type
+    CREATE TABLE edges AS
+    SELECT n.*, EXISTS (
+        FROM statements s WHERE s.subject_id = n.subject_id AND s.event_id = n.target
+        AND (n.withdraws OR s.event_type = n.event_type)) AS found
+    FROM named n;
+
+    CREATE TABLE retraction AS
+    SELECT DISTINCT subject_id, event_id, target, CAST(NULL AS BOOLEAN) AS stands
+    FROM edges WHERE withdraws AND found;
+"""
 
 
 def _standing_retractions(con: duckdb.DuckDBPyConnection) -> None:
     """Decide retractions from the newest end of each chain: one stands if none that stands names it."""
-    con.execute("""
-        CREATE TABLE retraction AS
-        SELECT DISTINCT subject_id, event_id, target, CAST(NULL AS BOOLEAN) AS stands
-        FROM edges WHERE withdraws AND found
-    """)
     while engine.one_row(con, "SELECT count(*) FROM retraction")[0]:
         # RETURNING drains into fetchall; an empty answer means that the rest is a cycle or decided
-        decided = con.execute("""
-            UPDATE retraction AS r SET stands = NOT EXISTS (
-                FROM retraction n WHERE n.subject_id = r.subject_id AND n.target = r.event_id AND n.stands)
-            WHERE r.stands IS NULL AND NOT EXISTS (
-                FROM retraction n
-                WHERE n.subject_id = r.subject_id AND n.target = r.event_id AND n.stands IS NULL)
-            RETURNING 1
-        """).fetchall()
-        if not decided:
+        if not engine.execute(con, _DECIDE).fetchall():
             return
+
+
+_DECIDE = """
+    UPDATE retraction AS r SET stands = NOT EXISTS (
+        FROM retraction n WHERE n.subject_id = r.subject_id AND n.target = r.event_id AND n.stands)
+    WHERE r.stands IS NULL AND NOT EXISTS (
+        FROM retraction n
+        WHERE n.subject_id = r.subject_id AND n.target = r.event_id AND n.stands IS NULL)
+    RETURNING 1
+"""
 
 
 _GRAPH = """
@@ -161,7 +164,9 @@ def _facts(event_type: str, *, versions: bool) -> str:
 def _standing_versions(con: duckdb.DuckDBPyConnection, event_type: str) -> None:
     """Keep the versions of one fact that stand; what they say decides whether they agree, not what they replace."""
     says = [f for f in content_fields(event_type) if f.name not in {"supersedes", "retracts"}]
-    con.execute(f"""
+    engine.execute(
+        con,
+        f"""
         CREATE TABLE versions_{event_type} AS
         SELECT DISTINCT ON (v.subject_id, fact, v.event_id, said) v.*, coalesce(t.fact_id, v.event_id) AS fact,
                {form(says, "v")} AS said
@@ -170,4 +175,5 @@ def _standing_versions(con: duckdb.DuckDBPyConnection, event_type: str) -> None:
         LEFT JOIN linked l ON l.subject_id = v.subject_id AND l.event_id = v.event_id
         LEFT JOIN doubles d ON d.subject_id = v.subject_id AND d.event_id = v.event_id
         WHERE t.event_id IS NOT NULL OR (l.event_id IS NULL AND d.event_id IS NOT NULL)
-    """)
+    """,
+    )
