@@ -54,6 +54,19 @@ def test_sql_loads_neither_beam_nor_great_expectations(demo: Path) -> None:
     assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=False).returncode == 0
 
 
+def test_a_run_imports_nothing_that_it_does_not_use(demo_copy: Path) -> None:
+    code = (
+        "import sys\nfrom enfold.cli.main import command\n"
+        f"sys.argv = ['enfold', 'run', {str(demo_copy)!r}, '--again']\n"
+        "failed = command()\n"
+        "heavy = {'great_expectations', 'pandas', 'pymongo', 'scipy', 'vl_convert'} & set(sys.modules)\n"
+        "import pandas\n"  # as ever, when the command is done
+        "sys.exit(str(heavy) if failed or heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_usage_errors_exit_with_2(tmp_path: Path, demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert enfold(["run", str(tmp_path / "nowhere")]) == 2
     assert "enfold init" in capsys.readouterr().err

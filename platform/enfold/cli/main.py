@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
-from enfold import __version__
+from enfold import __version__, extras
 from enfold.errors import EXIT_CODES, DeniedError, EnfoldError
 
 VERBS = {
@@ -34,6 +34,7 @@ VERBS = {
     "verify": "read the whole ledger back and check every digest",
     "plugin": "list installed plugins and what they offer",
 }
+UNUSED = {"run": ("bson", "pandas", "pymongo")}  # by verb: what libraries import in case
 
 
 def parser(verb: str | None = None) -> argparse.ArgumentParser:
@@ -104,8 +105,12 @@ def command() -> int:
     garbage, and once more at the end: together a third of a second.
     """
     gc.set_threshold(50_000)
+    words = sys.argv[1:]
+    other = any(w.startswith("--ru") for w in words)  # --runner may be abbreviated
+    unused = () if other or not words else UNUSED.get(words[0], ())
     try:
-        return main()
+        with extras.without(*unused):
+            return main()
     finally:
         gc.freeze()
 

@@ -52,8 +52,7 @@ class ShardEvidence:
         self._tables["instrument_items"] = pa.Table.from_pylist(items, schema=_ITEMS)
         self._tables["cut"] = pa.table({"cutoff": pa.array([cutoff], pa.date32())})
         self._tables |= _protocol(study)
-        for name, rows in self._tables.items():
-            self._con.register(name, rows)
+        self._seen: set[str] = set()  # tables that the database knows of
         self._con.execute(_ONLY_READ)
 
     def sql(self, query: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
@@ -61,8 +60,9 @@ class ShardEvidence:
         named = set(re.findall(r"\$([a-z_][a-z0-9_]*)", query))
         bound = {k: v for k, v in (parameters or {}).items() if k in named}
         try:
+            self._show(query)
             # a relation would bind the query twice, and to bind the larger rules is a quarter of what they cost
-            return self._con.execute(query, bound or None).to_arrow_table()
+            return engine.execute(self._con, query, bound or None).to_arrow_table()
         except duckdb.Error as error:
             msg = str(error).split("\n", maxsplit=1)[0]
             if isinstance(error, duckdb.ConversionException | duckdb.OutOfRangeException):
@@ -70,6 +70,19 @@ class ShardEvidence:
             self._con.rollback()  # a rule may go on after an error that it expects
             self._con.execute(_ONLY_READ)
             raise RuleError(msg) from None
+
+    def _show(self, query: str) -> None:
+        """Let the database know of the tables that a query may name; half of what a rule could name costs as much."""
+        words = query.lower()
+        new = [name for name in self._tables if name not in self._seen and name.lower() in words]
+        if new:
+            self._con.rollback()
+            self._con.begin()
+            for name in new:
+                self._con.register(name, self._tables[name])
+            self._con.commit()
+            self._con.execute(_ONLY_READ)
+            self._seen |= {*new}
 
     def table(self, name: str) -> pa.Table:
         """Return one declared table, without a copy."""

@@ -6,6 +6,7 @@ import os
 import stat
 import tempfile
 import threading
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -93,11 +94,14 @@ def _lives(process: int) -> bool:
     return True
 
 
-def execute(con: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyConnection:
-    """Execute statements that come again with every shard: each text is parsed once."""
-    for statement in _parsed(query):
+def execute(
+    con: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, Any] | None = None
+) -> duckdb.DuckDBPyConnection:
+    """Execute statements that come again with every shard: each text is parsed once. Parameters are the last one's."""
+    *first, last = _parsed(query)
+    for statement in first:
         con.execute(statement)
-    return con
+    return con.execute(last, parameters)
 
 
 @lru_cache(maxsize=512)
