@@ -11,7 +11,7 @@ from operator import itemgetter
 from enfold.ledger.canonical import SLOTS
 from enfold.ledger.ledger import Ledger
 
-ROWS_PER_SHARD = 80_000  # more would take less time, and with two workers more than a gigabyte
+ROWS_PER_SHARD = 110_000  # more would take less time, and with two workers more than a gigabyte
 
 Ranges = tuple[tuple[int, int], ...]
 
