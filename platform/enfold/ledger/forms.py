@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TypeAlias
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -61,11 +62,18 @@ def each(
             yield _joined(*spread)
 
 
-def columns(fields: Iterable[Field], rows: pa.Table) -> Iterator[tuple[str, pa.Array]]:
-    """Yield the name and the canonical texts of each column that holds anything; null stays null."""
+def columns(fields: Iterable[Field], rows: pa.Table, order: pa.Array | None = None) -> Iterator[tuple[str, pa.Array]]:
+    """Yield the name and the canonical texts of each column that holds anything; null stays null.
+
+    One column is in hand at a time, and rows need not be copied to come in another `order`.
+    """
     have = canonical.filled(rows)
-    for name, (text, few) in _held([f for f in fields if f.name in have], rows, WORDS).items():
-        yield name, text if few is None else text.take(few.indices)
+    asked = [f for f in fields if f.name in have]
+    numbers = _held([f for f in asked if f.kind == "number"], rows, WORDS)  # by one question
+    for f in asked:
+        text, few = numbers[f.name] if f.name in numbers else _held([f], rows, WORDS)[f.name]
+        places = order if few is None else few.indices if order is None else few.indices.take(order)
+        yield f.name, text if places is None else text.take(places)
 
 
 def _joinable(pieces: Iterable[Piece]) -> list[Piece]:
@@ -172,13 +180,25 @@ def _numbers(columns: list[pa.Array]) -> list[pa.Array]:
 
 
 def _words(lists: pa.ListArray) -> pa.Array:
-    """Return the canonical text of lists of identifiers; null stays null."""
+    """Return the canonical text of lists of identifiers; null stays null.
+
+    Words that stand after one another in memory are the text of their list already.
+    """
     lists = in_order(lists)
     words = lists.flatten()
-    held = fold(words)
-    known = words if held is None else held.dictionary
-    worded = pc.binary_join_element_wise(pc.binary_length(known).cast(pa.string()), known, ":")
-    return pc.binary_join(_relisted(lists, worded if held is None else worded.take(held.indices)), "")
+    if not len(words):
+        return pc.if_else(lists.is_valid(), "", pa.scalar(None, pa.string()))
+    sizes = pc.binary_length(words).dictionary_encode()
+    heads = Folded(pc.binary_join_element_wise(sizes.dictionary.cast(pa.string()), ":", ""), sizes.indices)
+    worded = _joined(heads.spread(0, len(words)), words)
+    _, offsets, octets = worded.buffers()
+    ends = (
+        np.frombuffer(offsets, np.int32, len(worded) + 1, worded.offset * 4) if len(worded) else np.zeros(1, np.int32)
+    )
+    members = np.asarray(pc.fill_null(pc.list_value_length(lists), 0))
+    at = np.ascontiguousarray(ends[np.concatenate([[0], members.cumsum()])])
+    texts = pa.StringArray.from_buffers(len(lists), pa.py_buffer(at), octets)
+    return pc.if_else(lists.is_valid(), texts, pa.scalar(None, pa.string())) if lists.null_count else texts
 
 
 def in_order(lists: pa.ListArray) -> pa.ListArray:
@@ -203,26 +223,19 @@ def is_sorted(lists: pa.ListArray, *, distinct: bool = False) -> bool:
 
 def tidied(lists: pa.ListArray) -> pa.ListArray:
     """Return the words of every list in order of their octets, none twice; a list that is null stays so."""
-    words = lists.flatten().dictionary_encode()
-    order = pc.sort_indices(words.dictionary)
+    words, owners = lists.flatten(), np.asarray(pc.list_parent_indices(lists))
+    if words.null_count:
+        words, owners = words.drop_null(), owners[np.asarray(words.is_valid())]
+    words = words.dictionary_encode()
+    order = np.asarray(pc.sort_indices(words.dictionary))
     many = max(1, len(order))
-    ranks = pc.array_sort_indices(order).take(words.indices).cast(pa.int64())
-    owners = pc.list_parent_indices(lists).cast(pa.int64())
-    keys = pc.drop_null(pc.add(pc.multiply(owners, many), ranks))  # by list, and in it by word
-    keys = keys.take(pc.array_sort_indices(keys))
-    if len(keys) > 1:
-        again = pc.equal(keys.slice(0, len(keys) - 1), keys.slice(1))
-        keys = keys.filter(pc.invert(pa.concat_arrays([pa.array([False]), again])))
-    owners = pc.divide(keys, many)
-    found = words.dictionary.take(order.take(pc.subtract(keys, pc.multiply(owners, many))))
-    counted = pc.value_counts(owners)
-    sizes = counted.field("counts").take(pc.index_in(pa.arange(0, len(lists)), counted.field("values")))
-    return _listed(sizes, found, lists)
-
-
-def _relisted(lists: pa.ListArray, words: pa.Array) -> pa.ListArray:
-    """Return `words` in lists as long as those of `lists`."""
-    return _listed(pc.list_value_length(lists), words, lists)
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    keys = np.sort(owners * many + rank[np.asarray(words.indices)])  # by list, and in it by word
+    keys = keys[np.diff(keys, prepend=-1) != 0]
+    owners, ranks = np.divmod(keys, many)
+    sizes = pa.array(np.bincount(owners, minlength=len(lists)))
+    return _listed(sizes, words.dictionary.take(pa.array(order[ranks])), lists)
 
 
 def _listed(sizes: pa.Array, words: pa.Array, lists: pa.ListArray) -> pa.ListArray:

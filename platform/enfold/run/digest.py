@@ -1,7 +1,7 @@
-"""Digests of cuts, state and results: the same for any sharding, worker count or time zone.
+"""Digests of cuts, state and results: the same for any order, sharding, worker count or time zone.
 
-A slot is hashed column by column, mostly from the octets that Arrow holds already. The order of rows is that of the
-table's key, so that nothing depends on how they came.
+A cut is hashed row by row, as it was from the first: its digest must be the same for ever. State and results are hashed
+column by column, mostly from the octets that Arrow holds already, which takes a third of the time and of the memory.
 """
 
 import hashlib
@@ -13,40 +13,69 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from enfold import schema
-from enfold.ledger.forms import columns
+from enfold.ledger.forms import columns, each
 from enfold.run.slots import slots_of
 
 HOST_STAMPS = {"plugin", "plugin_version", "code_hash"}
 CUT = {"study_id", "subject_id", "event_id", "content"}  # ids and content of what stands
-SHORT = 32  # rows: where a slot's rows lie apart in shorter runs than that, they are first brought together
+ROWS = 1 << 16  # of a cut: copied at once to be hashed
+SHORT = 128  # rows: where a slot's rows lie apart in shorter runs than that, they are first brought together
 
 
 def slot_digests(table: schema.Table, rows: pa.Table) -> dict[int, str]:
-    """Return for each slot that has rows a SHA-256 over them; rows must be in the order of the table's key.
+    """Return for each slot that has rows a SHA-256 over them.
 
-    Hashed are the number of rows, in 8 octets, and for each column that holds something in the slot, in the order of
-    the schema: its name, `=`, the size in octets of each row's canonical text (ledger/canonical.py), -1 if it has
-    none, in 4 octets, and all those texts. Numbers of octets are little-endian.
+    Of a cut, the table of events: over the canonical rows of what stands, in sorted order, `|` between them. Of other
+    tables, whose rows must be in the order of the key: over the number of rows, in 8 octets, and for each column that
+    holds something in the slot, in the order of the schema: its name, `=`, the size in octets of each row's canonical
+    text (ledger/canonical.py), -1 if it has none, in 4 octets, and all those texts. Sizes are little-endian.
     """
     names = CUT if table.name == "events" else {*table.names} - HOST_STAMPS
     fields = [f for f in table.fields if f.name in names]
     if table.name == "events":
         rows = rows.filter(rows.column("effective"))
-    rows = rows.select([f.name for f in fields])
     if not rows.num_rows:
         return {}
+    return (_by_row if table.name == "events" else _by_column)(fields, rows.select([f.name for f in fields]))
+
+
+def _by_row(fields: list[schema.Field], rows: pa.Table) -> dict[int, str]:
     slots = slots_of(rows)
-    edges = _edges(slots)
+    lines = pa.concat_arrays([c.cast(pa.large_string()) for c in each(fields, rows, before="|")])
+    in_order = pc.array_sort_indices(lines).to_numpy()
+    in_order = in_order[slots[in_order].argsort(kind="stable")]  # by slot, and in it by line
+    found, begins = np.unique(slots[in_order], return_index=True)
+    sums = [hashlib.sha256() for _ in found]
+    for at in range(0, len(slots), ROWS):
+        octets, ends = _octets(lines.take(pa.array(in_order[at : at + ROWS])))
+        first = int(begins.searchsorted(at, "right")) - 1
+        for sum_, begin, end in zip(sums[first:], begins[first:], [*begins[first + 1 :], len(slots)], strict=True):
+            if begin >= at + len(ends) - 1:
+                break
+            start = ends[max(begin - at, 0)] + (begin >= at)  # nothing stands before the first line
+            sum_.update(octets[start : ends[min(end - at, len(ends) - 1)]])
+    return {slot: sum_.hexdigest() for slot, sum_ in zip(found.tolist(), sums, strict=True)}
+
+
+def _octets(text: pa.LargeStringArray) -> tuple[memoryview, memoryview]:
+    """Return the octets of all strings, one after the other, and where each begins, and the last ends, among them."""
+    _, offsets, octets = text.buffers()
+    return memoryview(octets), memoryview(offsets).cast("q")[: len(text) + 1]
+
+
+def _by_column(fields: list[schema.Field], rows: pa.Table) -> dict[int, str]:
+    slots = slots_of(rows)
+    edges, order = _edges(slots), None
     if len(slots) < SHORT * len(edges):
-        order = slots.argsort(kind="stable")
-        rows, slots = rows.take(pa.array(order)), slots[order]
+        by_slot = slots.argsort(kind="stable")
+        slots, order = slots[by_slot], pa.array(by_slot)
         edges = _edges(slots)
     runs: dict[int, list[int]] = {}
     for number, slot in enumerate(slots[edges[:-1]].tolist()):
         runs.setdefault(slot, []).append(number)
     counted = np.diff(edges)
     sums = {slot: hashlib.sha256(int(counted[own].sum()).to_bytes(8, "little")) for slot, own in runs.items()}
-    for name, texts in columns(fields, rows):
+    for name, texts in columns(fields, rows, order):
         _add(sums, runs, edges, f"{name}=".encode(), texts)
     return {slot: sum_.hexdigest() for slot, sum_ in sorted(sums.items())}
 
