@@ -192,9 +192,7 @@ def _words(lists: pa.ListArray) -> pa.Array:
     heads = Folded(pc.binary_join_element_wise(sizes.dictionary.cast(pa.string()), ":", ""), sizes.indices)
     worded = _joined(heads.spread(0, len(words)), words)
     _, offsets, octets = worded.buffers()
-    ends = (
-        np.frombuffer(offsets, np.int32, len(worded) + 1, worded.offset * 4) if len(worded) else np.zeros(1, np.int32)
-    )
+    ends = np.frombuffer(offsets, np.int32, len(worded) + 1)
     members = np.asarray(pc.fill_null(pc.list_value_length(lists), 0))
     at = np.ascontiguousarray(ends[np.concatenate([[0], members.cumsum()])])
     texts = pa.StringArray.from_buffers(len(lists), pa.py_buffer(at), octets)
