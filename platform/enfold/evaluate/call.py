@@ -38,6 +38,8 @@ def evaluate(
     A task that fails is recorded, and so is every task that needs it; the others go on. What comes back is in the
     order of aliases, as the keys of results are, however many `threads` worked.
     """
+    if not tasks:
+        return Evaluated()
     subjects = set(state["subjects"].column("subject_id").to_pylist())
     until = cutoff or study.data_cutoff
     elsewhere = remote.Evidence(tasks, state, study, until)

@@ -34,7 +34,9 @@ from enfold.run.room import Room
 from enfold.run.slots import counts
 
 MEMORY = "256MB"  # of a fold's database; what needs more is spilled to disk
-_ROOM = Room(engine.cores() * ROWS_PER_SHARD * 5 // 4)  # shards hold about so many
+LESS = "160MB"  # the same where one subject has many rows: what is in hand besides is larger then
+LARGE = ROWS_PER_SHARD * 5 // 4  # rows: what shards hold at most, but where one subject has many
+_ROOM = Room(engine.cores() * LARGE)
 WATCHED = "watched"  # folder of what was observed while working: seconds, rows, memory; no part of the results
 
 
@@ -105,8 +107,10 @@ def _work(job: Job, shard: Shard, clock: Clock, events: dict[str, pa.Table]) -> 
         del found
     read = sum(t.num_rows for t in events.values())
     with _ROOM.of(read):
+        if read > LARGE:
+            _let_go(everything=True)
         with clock.at("fold"):
-            state = fold(events, parsed, job.cut, _doubts(job), MEMORY)
+            state = fold(events, parsed, job.cut, _doubts(job), LESS if read > LARGE else MEMORY)
         events.clear()  # the state has all that the rest needs
         with clock.at("evaluate"):
             until = job.cut.occurred_until
@@ -147,9 +151,13 @@ def encode(rows: pa.Table) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _let_go() -> None:
-    """Give memory that is no longer used back to the system: what one shard needed must not add to the next."""
-    pa.default_memory_pool().release_unused()
+def _let_go(*, everything: bool = False) -> None:
+    """Give memory that is no longer used back to the system: what one shard needed must not add to the next.
+
+    Arrow's own allocator does so by itself, in a moment; to ask it for everything at once takes time.
+    """
+    if everything:
+        pa.default_memory_pool().release_unused()
     with contextlib.suppress(AttributeError, OSError, TypeError):  # only the GNU library has it
         ctypes.CDLL(None).malloc_trim(0)
 
