@@ -72,7 +72,7 @@ class ShardEvidence:
             raise RuleError(msg) from None
 
     def _show(self, query: str) -> None:
-        """Let the database know of the tables that a query may name; half of what a rule could name costs as much."""
+        """Let the database know of the tables that a query may name: of each, that costs as much as a small query."""
         words = query.lower()
         new = [name for name in self._tables if name not in self._seen and name.lower() in words]
         if new:

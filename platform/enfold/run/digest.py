@@ -87,8 +87,9 @@ def _edges(slots: Any) -> Any:
 
 def _add(sums: Mapping[int, Any], runs: Mapping[int, list[int]], edges: Any, head: bytes, texts: pa.Array) -> None:
     """Add a column to the hash of each slot in which it holds something."""
-    _, offsets, octets = pc.fill_null(texts, "").buffers()  # what is null may have octets
-    at = np.frombuffer(offsets, np.int32, len(texts) + 1, texts.offset * 4)
+    filled = pc.fill_null(texts, "")  # what is null may have octets
+    _, offsets, octets = filled.buffers()
+    at = np.frombuffer(offsets, np.int32, len(filled) + 1, filled.offset * 4)
     sizes = np.where(texts.is_valid(), np.diff(at), -1).astype("<i4")
     held = (np.maximum.reduceat(sizes, edges[:-1]) >= 0).tolist()
     parts = [(sizes.data.cast("B"), (edges * 4).tolist()), (memoryview(octets or b""), at[edges].tolist())]

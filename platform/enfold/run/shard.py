@@ -107,8 +107,6 @@ def _work(job: Job, shard: Shard, clock: Clock, events: dict[str, pa.Table]) -> 
         del found
     read = sum(t.num_rows for t in events.values())
     with _ROOM.of(read):
-        if read > LARGE:
-            _let_go(everything=True)
         with clock.at("fold"):
             state = fold(events, parsed, job.cut, _doubts(job), LESS if read > LARGE else MEMORY)
         events.clear()  # the state has all that the rest needs
@@ -151,13 +149,9 @@ def encode(rows: pa.Table) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _let_go(*, everything: bool = False) -> None:
-    """Give memory that is no longer used back to the system: what one shard needed must not add to the next.
-
-    Arrow's own allocator does so by itself, in a moment; to ask it for everything at once takes time.
-    """
-    if everything:
-        pa.default_memory_pool().release_unused()
+def _let_go() -> None:
+    """Give memory that is no longer used back to the system: what one shard needed must not add to the next."""
+    pa.default_memory_pool().release_unused()
     with contextlib.suppress(AttributeError, OSError, TypeError):  # only the GNU library has it
         ctypes.CDLL(None).malloc_trim(0)
 
