@@ -50,6 +50,7 @@ def test_forms_equal_the_form_in_sql(
     assert found.to_pylist() == wanted.column(0).to_pylist()
 
 
+@settings(deadline=None)
 @given(st.lists(st.none() | st.lists(st.sampled_from("abcé"), max_size=3), max_size=6))
 def test_whether_lists_are_sorted(lists: list[list[str] | None]) -> None:
     array = pa.array(lists, pa.list_(pa.string()))
@@ -58,6 +59,7 @@ def test_whether_lists_are_sorted(lists: list[list[str] | None]) -> None:
     assert forms.is_sorted(array, distinct=True) == all(x == sorted(set(x)) for x in held)
 
 
+@settings(deadline=None)
 @given(st.lists(st.none() | st.lists(st.none() | st.sampled_from("abcé"), max_size=5), max_size=6), st.integers(0, 2))
 def test_lists_made_tidy(lists: list[list[str | None] | None], begin: int) -> None:
     array = pa.array(lists, pa.list_(pa.string())).slice(begin)

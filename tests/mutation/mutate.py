@@ -269,7 +269,9 @@ def _connection() -> Any:
     connection.execute(f"SET memory_limit = '{MEMORY >> 32} GB'")
     done: set[str] = set()
 
-    def execute(statement: str, parameters: Any = None) -> Any:
+    def execute(statement: Any, parameters: Any = None) -> Any:
+        if not isinstance(statement, str):  # parsed already: a rule's
+            return connection.execute(statement, parameters)
         if statement.startswith("BEGIN"):  # it would be all rules' transaction
             return None
         if statement.lstrip().startswith(("CREATE", "SET")):
@@ -280,8 +282,9 @@ def _connection() -> Any:
         return connection.execute(statement, parameters)
 
     kept = types.SimpleNamespace(
-        register=connection.register, execute=execute, sql=connection.sql, table=connection.table, rollback=lambda: None
+        register=connection.register, execute=execute, sql=connection.sql, table=connection.table
     )
+    kept.begin = kept.commit = kept.rollback = lambda: None
     kept.cursor = lambda: kept
     return kept
 

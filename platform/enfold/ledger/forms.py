@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TypeAlias
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -192,10 +191,10 @@ def _words(lists: pa.ListArray) -> pa.Array:
     heads = Folded(pc.binary_join_element_wise(sizes.dictionary.cast(pa.string()), ":", ""), sizes.indices)
     worded = _joined(heads.spread(0, len(words)), words)
     _, offsets, octets = worded.buffers()
-    ends = np.frombuffer(offsets, np.int32, len(worded) + 1)
-    members = np.asarray(pc.fill_null(pc.list_value_length(lists), 0))
-    at = np.ascontiguousarray(ends[np.concatenate([[0], members.cumsum()])])
-    texts = pa.StringArray.from_buffers(len(lists), pa.py_buffer(at), octets)
+    ends = pa.Array.from_buffers(pa.int32(), len(worded) + 1, [None, offsets])
+    places = pc.cumulative_sum(pc.fill_null(pc.list_value_length(lists), 0))
+    at = ends.take(pa.concat_arrays([pa.array([0], places.type), places]))
+    texts = pa.StringArray.from_buffers(len(lists), at.buffers()[1], octets)
     return pc.if_else(lists.is_valid(), texts, pa.scalar(None, pa.string())) if lists.null_count else texts
 
 
@@ -221,19 +220,21 @@ def is_sorted(lists: pa.ListArray, *, distinct: bool = False) -> bool:
 
 def tidied(lists: pa.ListArray) -> pa.ListArray:
     """Return the words of every list in order of their octets, none twice; a list that is null stays so."""
-    words, owners = lists.flatten(), np.asarray(pc.list_parent_indices(lists))
-    if words.null_count:
-        words, owners = words.drop_null(), owners[np.asarray(words.is_valid())]
-    words = words.dictionary_encode()
-    order = np.asarray(pc.sort_indices(words.dictionary))
+    words = lists.flatten().dictionary_encode()
+    order = pc.sort_indices(words.dictionary)
     many = max(1, len(order))
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order))
-    keys = np.sort(owners * many + rank[np.asarray(words.indices)])  # by list, and in it by word
-    keys = keys[np.diff(keys, prepend=-1) != 0]
-    owners, ranks = np.divmod(keys, many)
-    sizes = pa.array(np.bincount(owners, minlength=len(lists)))
-    return _listed(sizes, words.dictionary.take(pa.array(order[ranks])), lists)
+    ranks = pc.array_sort_indices(order).take(words.indices).cast(pa.int64())
+    owners = pc.list_parent_indices(lists).cast(pa.int64())
+    keys = pc.drop_null(pc.add(pc.multiply(owners, many), ranks))  # by list, and in it by word
+    keys = keys.take(pc.array_sort_indices(keys))
+    if len(keys) > 1:
+        again = pc.equal(keys.slice(0, len(keys) - 1), keys.slice(1))
+        keys = keys.filter(pc.invert(pa.concat_arrays([pa.array([False]), again])))
+    owners = pc.divide(keys, many)
+    found = words.dictionary.take(order.take(pc.subtract(keys, pc.multiply(owners, many))))
+    counted = pc.value_counts(owners)
+    sizes = counted.field("counts").take(pc.index_in(pa.arange(0, len(lists)), counted.field("values")))
+    return _listed(sizes, found, lists)
 
 
 def _listed(sizes: pa.Array, words: pa.Array, lists: pa.ListArray) -> pa.ListArray:
