@@ -116,5 +116,5 @@ def cores() -> int:
 
 def one_row(con: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
     """Return the only row of `query`; drains the result, which else would own the connection."""
-    (row,) = execute(con, query).fetchall()
+    (row,) = con.execute(query).fetchall()
     return tuple(row)

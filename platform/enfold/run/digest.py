@@ -1,7 +1,7 @@
 """Digests of cuts, state and results: the same for any order, sharding, worker count or time zone.
 
 A cut is hashed row by row, as it was from the first: its digest must be the same for ever. State and results are hashed
-column by column, mostly from the octets that Arrow holds already, which takes a third of the time and of the memory.
+column by column, mostly from the octets that Arrow holds already, which takes about half the time.
 """
 
 import hashlib
@@ -30,13 +30,10 @@ def slot_digests(table: schema.Table, rows: pa.Table) -> dict[int, str]:
     holds something in the slot, in the order of the schema: its name, `=`, the size in octets of each row's canonical
     text (ledger/canonical.py), -1 if it has none, in 4 octets, and all those texts. Sizes are little-endian.
     """
-    names = CUT if table.name == "events" else {*table.names} - HOST_STAMPS
-    fields = [f for f in table.fields if f.name in names]
     if table.name == "events":
         rows = rows.filter(rows.column("effective"))
-    if not rows.num_rows:
-        return {}
-    return (_by_row if table.name == "events" else _by_column)(fields, rows.select([f.name for f in fields]))
+        return _by_row([f for f in table.fields if f.name in CUT], rows) if rows.num_rows else {}
+    return _by_column([f for f in table.fields if f.name not in HOST_STAMPS], rows) if rows.num_rows else {}
 
 
 def _by_row(fields: list[schema.Field], rows: pa.Table) -> dict[int, str]:
