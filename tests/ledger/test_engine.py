@@ -6,6 +6,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import duckdb
+import pyarrow as pa
 import pytest
 
 from enfold.errors import DeniedError
@@ -50,3 +52,38 @@ def test_a_folder_of_somebody_else_is_not_used(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(DeniedError, match="not a folder of yours"):
         engine.connect()
     engine.spill.cache_clear()
+
+
+def test_what_one_shard_made_is_not_there_for_the_next() -> None:
+    rows = pa.table({"a": [1]})
+    with engine.kept("100MB") as con:
+        con.register("rows", rows)
+        con.execute("CREATE TABLE t AS FROM rows; CREATE VIEW v AS FROM t; CREATE MACRO twice(x) AS 2 * x")
+        first = engine.one_row(con, "SELECT current_database()")
+        allocated = pa.total_allocated_bytes()
+    del rows
+    assert pa.total_allocated_bytes() < allocated  # what was registered is let go
+    with engine.kept("100MB") as con:
+        assert engine.one_row(con, "SELECT current_database()") == first
+        for query in ("FROM rows", "FROM t", "FROM v", "SELECT twice(1)"):
+            with pytest.raises(duckdb.CatalogException):
+                con.sql(query)
+            con.rollback()
+            con.begin()
+
+
+def test_a_database_is_used_a_few_times_and_not_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    monkeypatch.setattr(engine, "_IDLE", {})
+    monkeypatch.setattr(engine, "connect", lambda: opened.append(duckdb.connect()) or opened[-1])
+    for _ in range(engine.USES + 1):
+        with engine.kept("100MB") as con:
+            con.execute("SELECT 1")
+    assert len(opened) == 2
+    with pytest.raises(duckdb.OutOfMemoryException), engine.kept("100MB") as con:
+        con.execute("SET memory_limit = '1MB'").execute("SELECT list(range) FROM range(1_000_000)")
+    with engine.kept("100MB") as con, engine.kept("100MB") as other:  # two at once have one each
+        assert [engine.one_row(c, "SELECT current_setting('memory_limit')") for c in (con, other)] == [
+            ("95.3 MiB",)
+        ] * 2
+    assert len(opened) == 4

@@ -53,14 +53,12 @@ def fold(
     if unknown:
         msg = f"events of type {', '.join(unknown)} are to be folded, which no schema in force defines"
         raise IntegrityError(msg, remedy="Fold them under the definitions of their ledger.")
-    if memory is None:
-        return _folded(engine.connect(), events, study, cut, queries)
+    if memory:
+        with contextlib.suppress(duckdb.OutOfMemoryException), engine.kept(memory) as con:
+            return _folded(con, events, study, cut, queries)
     con = engine.connect()
-    con.execute(f"SET memory_limit = '{memory}'")
-    with contextlib.suppress(duckdb.OutOfMemoryException):
-        return _folded(con, events, study, cut, queries)
-    con.close()
-    return _folded(engine.connect(), events, study, cut, queries)
+    con.begin()  # one transaction: each of some hundred and fifty of its own would cost
+    return _folded(con, events, study, cut, queries)
 
 
 def _folded(
@@ -70,7 +68,6 @@ def _folded(
     cut: Cut,
     queries: pa.Table | None,
 ) -> dict[str, pa.Table]:
-    con.begin()  # one transaction: each of some hundred and fifty of its own would cost
     _tables(con, events, study, cut, queries)
     engine.execute(con, package_file("fold/sql/00_time.sql"))
     tables = schema.state()
