@@ -5,7 +5,7 @@ column by column, mostly from the octets that Arrow holds already, which takes a
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -31,33 +31,47 @@ def slot_digests(table: schema.Table, rows: pa.Table) -> dict[int, str]:
     text (ledger/canonical.py), -1 if it has none, in 4 octets, and all those texts. Sizes are little-endian.
     """
     if table.name == "events":
-        rows = rows.filter(rows.column("effective"))
+        rows = rows.filter(rows.column("effective")) if not pc.all(rows.column("effective")).as_py() else rows
         return _by_row([f for f in table.fields if f.name in CUT], rows) if rows.num_rows else {}
     return _by_column([f for f in table.fields if f.name not in HOST_STAMPS], rows) if rows.num_rows else {}
 
 
 def _by_row(fields: list[schema.Field], rows: pa.Table) -> dict[int, str]:
     slots = slots_of(rows)
-    lines = pa.concat_arrays([c.cast(pa.large_string()) for c in each(fields, rows, before="|")])
-    in_order = pc.array_sort_indices(lines).to_numpy()
-    in_order = in_order[slots[in_order].argsort(kind="stable")]  # by slot, and in it by line
-    found, begins = np.unique(slots[in_order], return_index=True)
-    sums = [hashlib.sha256() for _ in found]
-    for at in range(0, len(slots), ROWS):
-        octets, ends = _octets(lines.take(pa.array(in_order[at : at + ROWS])))
-        first = int(begins.searchsorted(at, "right")) - 1
-        for sum_, begin, end in zip(sums[first:], begins[first:], [*begins[first + 1 :], len(slots)], strict=True):
-            if begin >= at + len(ends) - 1:
-                break
-            start = ends[max(begin - at, 0)] + (begin >= at)  # nothing stands before the first line
-            sum_.update(octets[start : ends[min(end - at, len(ends) - 1)]])
-    return {slot: sum_.hexdigest() for slot, sum_ in zip(found.tolist(), sums, strict=True)}
+    found = _in_order(each(fields, rows, before="|"), slots)
+    if found is None:
+        lines = pa.concat_arrays([c.cast(pa.large_string()) for c in each(fields, rows, before="|")])
+        order = pc.array_sort_indices(lines)
+        parts = (lines.take(order.slice(at, ROWS)) for at in range(0, len(order), ROWS))
+        found = _in_order(parts, slots[order.to_numpy()])
+        assert found is not None
+    return found
+
+
+def _in_order(parts: Iterable[pa.Array], slots: Any) -> dict[int, str] | None:
+    """Return the SHA-256 of each slot's lines, which come in parts; None if they do not come in order.
+
+    They do where ids are of one length, since rows are in the order of the key.
+    """
+    sums: dict[int, Any] = {}
+    last, done = pa.scalar(""), 0
+    for part in parts:
+        if pc.less(part[0], last).as_py() or pc.any(pc.greater(part[:-1], part[1:])).as_py():
+            return None
+        octets, ends = _octets(part.cast(pa.large_string()))
+        own = slots[done : done + len(part)]
+        edges = _edges(own).tolist()
+        for begin, end, slot in zip(edges, edges[1:], own[edges[:-1]].tolist(), strict=False):
+            start = ends[begin] + (slot not in sums)  # nothing stands before the first line
+            sums.setdefault(slot, hashlib.sha256()).update(octets[start : ends[end]])
+        last, done = part[-1], done + len(part)
+    return {slot: sum_.hexdigest() for slot, sum_ in sorted(sums.items())}
 
 
 def _octets(text: pa.LargeStringArray) -> tuple[memoryview, memoryview]:
     """Return the octets of all strings, one after the other, and where each begins, and the last ends, among them."""
     _, offsets, octets = text.buffers()
-    return memoryview(octets), memoryview(offsets).cast("q")[: len(text) + 1]
+    return memoryview(octets), memoryview(offsets).cast("q")[text.offset : text.offset + len(text) + 1]
 
 
 def _by_column(fields: list[schema.Field], rows: pa.Table) -> dict[int, str]:
