@@ -56,6 +56,13 @@ def test_a_part_is_the_whole_filtered(packed: Ledger, bounds: list[int], after: 
     assert rows.num_rows <= count <= whole.num_rows
 
 
+def test_a_part_keeps_nothing_of_the_rest_in_memory(packed: Ledger) -> None:
+    slot = packed.read("visit").column("slot")[3_000].as_py()
+    rows, count = packed.read_counting("visit", slots=[(slot, slot + 1)])
+    assert 0 < rows.num_rows < count / 2
+    assert rows.get_total_buffer_size() < rows.nbytes * 5 / 4
+
+
 def test_one_subject_costs_a_row_group_or_two(packed: Ledger) -> None:
     whole = packed.read("visit")
     for slot in sorted(set(whole.column("slot").to_pylist()))[::10]:

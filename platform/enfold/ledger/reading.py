@@ -45,7 +45,10 @@ def read(root: Path, s: Segment, slots: Slots | None, after: int, upto: int) -> 
     else:
         rows = _groups(root / s.path, s.blocks, slots, after, upto)
     count = rows.num_rows
-    rows = rows if all_slots else of_slots(rows, slots or ())
+    if not all_slots:
+        rows = of_slots(rows, slots or ())
+        if rows.num_rows * 4 < count * 3:  # a slice would keep all that was read: of many segments, more than a shard
+            rows = rows.filter(pa.repeat(pa.scalar(value=True), rows.num_rows))
     return rows if all_positions else of_positions(rows, after, upto), count
 
 
