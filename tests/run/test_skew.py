@@ -47,7 +47,7 @@ def test_the_same_digests_alone_and_with_little_memory(skewed: Path, monkeypatch
     digests = ("cut_digest", "state_digest", "verdicts_digest")
     whole = run(skewed, again=True)
     monkeypatch.setattr(shard, "MEMORY", "60MB")
-    monkeypatch.setattr(shard, "_ROOM", Room(4_000))
+    monkeypatch.setattr(shard, "LESS", "60MB")
     parts = run(skewed, rows_per_shard=2_000, again=True)
     assert len(parts["shards"]) > 4 > len(whole["shards"])
     assert [parts[d] for d in digests] == [whole[d] for d in digests]

@@ -21,7 +21,7 @@ from enfold.ledger.ledger import Ledger
 from enfold.run import manifest as manifest_file
 from enfold.run import pins, poison, reuse
 from enfold.run.gather import gather
-from enfold.run.plan import ROWS_PER_SHARD, Shard, plan_shards, rows_by_slot
+from enfold.run.plan import ROWS_PER_SHARD, ROWS_WITH_RULES, Shard, plan_shards, rows_by_slot
 from enfold.run.shard import Job, expected, prepare
 from enfold.run.watch import observed, watched
 from enfold.run.withdraw import withdraw
@@ -33,7 +33,7 @@ def run(
     *,
     runner: str = "FnApiRunner",
     options: list[str] | None = None,
-    rows_per_shard: int = ROWS_PER_SHARD,
+    rows_per_shard: int | None = None,
     publish: bool = True,
     dev: bool = False,
     again: bool = False,
@@ -44,7 +44,8 @@ def run(
     Only what is missing is worked: shards of an interrupted attempt, and those of the run in force in which nothing
     changed, are taken over (run/reuse.py). With `again` nothing is. With `publish` false the run in force stays what
     it was, and a finished run of the same pins is not run again. With `dev` plugins are loaded that were edited since
-    they were trusted; the manifest names them as `unlocked`.
+    they were trusted; the manifest names them as `unlocked`. With `rows_per_shard` shards are of another size than
+    what the work asks for (run/plan.py).
 
     Raises:
         UsageError, ConflictError: study file or plugins do not fit together.
@@ -69,7 +70,7 @@ def _run(
     started: float,
     runner: str,
     options: list[str],
-    rows_per_shard: int,
+    rows_per_shard: int | None,
     say: Callable[[str], None],
     *,
     publish: bool,
@@ -87,13 +88,14 @@ def _run(
         with contextlib.suppress(IntegrityError):  # not finished, or damaged: it is run
             return manifest_file.read(folder, digest[:16])
     with storage.writing(target):
-        plan_ = _planned(folder, target, ledger, pinned, rows_per_shard, again=again)
+        most = rows_per_shard or (ROWS_WITH_RULES if tasks else ROWS_PER_SHARD)
+        plan_ = _planned(folder, target, ledger, pinned, most, again=again)
         shards = [*plan_.kept, *plan_.work]
         todo = [s for s in plan_.work if again or s not in reuse.whole(target, [s])]
         say(f"run {digest[:16]}: {_rows(ledger)} events, {len(todo)} of {len(shards)} shards to work,"
             f" {len(tasks)} derivations and endpoints")  # fmt: skip
         threads = engine.cores() if len(todo) == 1 else 1  # shards are worked side by side; one alone has all cores
-        job = Job(str(folder / "ledger"), str(target), cut, text, dev, expected(tasks), threads)
+        job = Job(str(folder / "ledger"), str(target), cut, text, dev, expected(tasks), threads, most)
         prepare(job, ledger, parsed, tasks)
         if todo:
             weight = rows_by_slot(ledger)

@@ -33,10 +33,9 @@ from enfold.run.plan import ROWS_PER_SHARD, Shard
 from enfold.run.room import Room
 from enfold.run.slots import counts
 
-MEMORY = "256MB"  # of a fold's database; what needs more is spilled to disk
+MEMORY = "512MB"  # of a fold's database; what needs more is spilled to disk
 LESS = "160MB"  # the same where one subject has many rows: what is in hand besides is larger then
-LARGE = ROWS_PER_SHARD * 5 // 4  # rows: what shards hold at most, but where one subject has many
-_ROOM = Room(engine.cores() * LARGE)
+_ROOMS: dict[int, Room] = {}
 WATCHED = "watched"  # folder of what was observed while working: seconds, rows, memory; no part of the results
 
 
@@ -51,6 +50,12 @@ class Job:
     dev: bool = False
     tasks: tuple[tuple[str, str, str], ...] = ()  # alias, plugin and code hash of what is to be evaluated
     threads: int = 1  # within one shard: for its rules and digests
+    rows: int = ROWS_PER_SHARD  # that a shard was planned to hold
+
+    @property
+    def large(self) -> int:
+        """How many rows shards hold at most, but where one subject has many."""
+        return self.rows * 5 // 4
 
 
 @dataclass
@@ -106,9 +111,9 @@ def _work(job: Job, shard: Shard, clock: Clock, events: dict[str, pa.Table]) -> 
         events |= found
         del found
     read = sum(t.num_rows for t in events.values())
-    with _ROOM.of(read):
+    with _room(job).of(read):
         with clock.at("fold"):
-            state = fold(events, parsed, job.cut, _doubts(job), LESS if read > LARGE else MEMORY)
+            state = fold(events, parsed, job.cut, _doubts(job), LESS if read > job.large else MEMORY)
         events.clear()  # the state has all that the rest needs
         with clock.at("evaluate"):
             until = job.cut.occurred_until
@@ -253,6 +258,10 @@ def _as_expected(job: Job, tasks: list[Task]) -> tuple[list[Task], list[Failure]
 def _added(job: Job) -> schema.Added:
     """Return what plugins add, as of the cut; in a thread or process of its own a worker has nothing in force."""
     return added_in(Path(job.ledger).parent, job.cut.position)
+
+
+def _room(job: Job) -> Room:
+    return _ROOMS.setdefault(job.large, Room(engine.cores() * job.large))
 
 
 @cache
