@@ -2,8 +2,8 @@
 
 A layer holds all rows of some slots. A serving file is made of views over a few layers, and names for each the slots
 that still count in it. After one new event it takes over the layers of the serving file before it, by hard link, and
-adds a small one. Where there are some already, a new layer swallows those before it that are not much larger, so that
-there are never many.
+adds a small one. Where there are some already, a new layer swallows those before it that are not larger, so that there
+are never many.
 """
 
 import contextlib
@@ -24,10 +24,11 @@ from enfold.run.plan import in_ranges
 from enfold.run.slots import slots_of
 
 SHARE = 4  # layers that together would hold more than a quarter of all rows beside the first are one again
-FEW = 8  # so many layers may stand whatever their sizes; beyond that,
-GROWTH = 4  # a layer stands beside a newer one only if it is so many times larger
+FEW = (
+    8  # so many layers may stand whatever their sizes; beyond that, one stands beside a newer one only if it is larger
+)
 MEMORY = "2GB"  # of DuckDB while it sorts; what is more goes to disk
-SMALL = 500_000  # rows; a layer of fewer is written by one thread
+SMALL = 500_000  # rows; a layer of fewer is written by one thread, and not in order: it is read as a whole anyway
 
 Content = tuple[str, int]  # of a slot: digest of the summary that its rows are from, and how many they are
 
@@ -64,7 +65,7 @@ def plan(wanted: dict[int, Content], have: list[Layer]) -> tuple[list[Layer], se
     kept = [x for x in kept if x.counting]
     new = set(wanted).difference(*(x.counting for x in kept))
     many = new and len(kept) >= FEW
-    while many and len(kept) > 1 and kept[-1].rows <= GROWTH * sum(wanted[s][1] for s in new):
+    while many and len(kept) > 1 and kept[-1].rows <= sum(wanted[s][1] for s in new):
         new |= set(kept.pop().counting)
     beside = sum(wanted[s][1] for s in new) + sum(x.rows for x in kept[1:])
     if SHARE * beside > sum(rows for _, rows in wanted.values()):
@@ -83,11 +84,12 @@ def write(target: Path, aside: Path, folder: Path, run: str, found: dict[str, An
     con.execute("SET TimeZone = 'UTC'")
     con.execute(f"SET temp_directory = '{engine.spill().replace(chr(39), chr(39) * 2)}'")
     con.execute(f"SET memory_limit = '{MEMORY}'")
-    if sum(rows for _, rows in what.values()) < SMALL:
+    small = sum(rows for _, rows in what.values()) < SMALL
+    if small:
         con.execute("SET threads = 1")  # more would cost more than they do
     con.begin()  # one transaction: each of its own would be synced to the disk
     for name, table in {**schema.state(), **schema.results()}.items():
-        _table(con, name, table, folder, run, found, what)
+        _table(con, name, table, folder, run, found, what, in_order=not small)
     con.commit()
     con.close()
     text = json.dumps({slot: digest for slot, (digest, _) in sorted(what.items())})
@@ -104,8 +106,10 @@ def _table(
     run: str,
     found: dict[str, Any],
     slots: dict[int, Content],
+    *,
+    in_order: bool,
 ) -> None:
-    """Write the rows of these slots in order of the table's key, one shard in memory at a time."""
+    """Write the rows of these slots, one shard in memory at a time; if wanted, in order of the table's key."""
     shape = table.arrow().append(pa.field("slot", pa.int16()))
     shards = [s for s in found["shards"] if any(n in slots for b, e in found["slots"][s] for n in range(b, e))]
     failed = []
@@ -120,9 +124,9 @@ def _table(
             raise
 
     con.register("part", pa.RecordBatchReader.from_batches(shape, batches()))
-    order = ", ".join(f'"{k}"' for k in table.key)
+    order = "ORDER BY " + ", ".join(f'"{k}"' for k in table.key) if in_order else ""
     try:
-        con.execute(f'CREATE TABLE "{name}" AS SELECT * FROM part ORDER BY {order}')
+        con.execute(f'CREATE TABLE "{name}" AS SELECT * FROM part {order}')
     except Exception:
         if failed:
             raise failed[0] from None
