@@ -67,6 +67,15 @@ def test_a_run_imports_nothing_that_it_does_not_use(demo_copy: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("words", ["verify {}", "sql {} FROM+adsl", "run {} --again"])
+def test_a_command_ends_without_words_of_its_libraries(demo_copy: Path, words: str) -> None:
+    asked = [w.format(demo_copy).replace("+", " ") for w in words.split()]
+    done = subprocess.run(
+        [sys.executable, "-m", "enfold.cli.main", *asked], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_usage_errors_exit_with_2(tmp_path: Path, demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert enfold(["run", str(tmp_path / "nowhere")]) == 2
     assert "enfold init" in capsys.readouterr().err

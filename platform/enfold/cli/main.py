@@ -112,7 +112,7 @@ def command() -> int:
         with extras.without(*unused):
             return main()
     finally:
-        gc.freeze()
+        gc.disable()  # not freeze: DuckDB's bindings would report all that is frozen as leaked
 
 
 if __name__ == "__main__":
