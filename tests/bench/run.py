@@ -7,6 +7,7 @@ the fold's own SQL as one DuckDB over the whole log with all threads, which veri
 - `disk`: DuckDB reads the segments, keeps its tables in a file and spills (on_disk.py). Given up after three times `fold`.
 - `loop`: the shards of a run, worked by as many threads as there are cores, without Beam.
 - `fold`: `enfold run` of a study file that asks for no endpoint: Beam, digests verified and made, files written.
+- `never packed`: the same of the ledger as it was landed, a million events a commit; all others have it packed.
 - `run`: `enfold run` of the demo's study file: derivations and all shipped endpoints as well.
 - `serve`: the serving file of that run.
 - `more`: one new event of one subject, then a run again, without starting the interpreter.
@@ -35,7 +36,7 @@ from enfold import schema, study
 from enfold.cli.main import main as enfold
 from enfold.fold.cut import Cut
 from enfold.fold.fold import fold
-from enfold.ledger import engine
+from enfold.ledger import engine, pack
 from enfold.ledger.ledger import Draft, Ledger
 from enfold.run import pipeline  # noqa: F401  # Beam, before the clock starts
 from enfold.run.digest import slot_digests, total
@@ -160,7 +161,12 @@ def measure(root: Path, events: int) -> dict[str, Any]:
     where = root / str(events)
     count = cohort.enlarge(cohort.demo(root / f"demo{events}"), where, events)
     empty = without_endpoints(where, root / f"{events}-empty")
-    found = {"fold": one("fold", empty), "loop": one("loop", empty)}
+    never_packed = one("fold", empty)
+    for study_ in (empty, where):
+        pack.pack(study_ / "ledger")
+    found = {"fold": one("fold", empty), "never packed": never_packed, "loop": one("loop", empty)}
+    assert never_packed.pop("digests") == found["fold"]["digests"]
+    never_packed.pop("rows")
     found["disk"] = one("disk", empty, 3 * found["fold"]["seconds"])
     digests, rows = found["fold"].pop("digests"), found["fold"].pop("rows")
     assert found["disk"].pop("rows", rows) == rows
@@ -176,8 +182,11 @@ def measure(root: Path, events: int) -> dict[str, Any]:
     found["more"] = one("more", where)
     assert found["more"].pop("digests") == one("again", where)["digests"]
     ratios = {
-        **{f"fold / {n}": found["fold"]["seconds"] / found[n]["seconds"] for n in ("plain", "disk") if n in found},
-        "fold / loop": found["fold"]["seconds"] / found["loop"]["seconds"],
+        **{
+            f"fold / {n}": found["fold"]["seconds"] / found[n]["seconds"]
+            for n in ("plain", "disk", "loop", "never packed")
+            if n in found
+        },
         "run / fold": found["run"]["seconds"] / found["fold"]["seconds"],
         "rows read after one event, %": 100 * found["more"]["rows_read"] / count,
     }
