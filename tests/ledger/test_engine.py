@@ -87,3 +87,7 @@ def test_a_database_is_used_a_few_times_and_not_after_an_error(monkeypatch: pyte
             ("95.3 MiB",)
         ] * 2
     assert len(opened) == 4
+    engine.close_idle()
+    for database in opened:
+        with pytest.raises(duckdb.ConnectionException):
+            database.execute("SELECT 1")

@@ -167,6 +167,7 @@ def _work(job: Job, todo: list[Shard], runner: str, options: list[str]) -> None:
         logging.disable(logging.NOTSET)
     try:
         run_pipeline(job, todo, runner, options)
+        engine.close_idle()
     except EnfoldError:
         raise
     except Exception as error:

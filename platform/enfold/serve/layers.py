@@ -24,9 +24,7 @@ from enfold.run.plan import in_ranges
 from enfold.run.slots import slots_of
 
 SHARE = 4  # layers that together would hold more than a quarter of all rows beside the first are one again
-FEW = (
-    8  # so many layers may stand whatever their sizes; beyond that, one stands beside a newer one only if it is larger
-)
+FEW = 8  # so many layers may stand; beyond that, one stands beside a newer one only if it is larger
 MEMORY = "2GB"  # of DuckDB while it sorts; what is more goes to disk
 SMALL = 500_000  # rows; a layer of fewer is written by one thread, and not in order: it is read as a whole anyway
 
