@@ -18,6 +18,7 @@ def test_what_does_not_fit_in_memory_never_lands_where_the_command_was_called(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    engine.close_idle()  # what other tests left keeps its files
     folder = Path(tempfile.gettempdir()) / f"enfold-{os.getuid()}"
     con = engine.connect()
     con.execute("SET memory_limit = '60MB'")

@@ -63,18 +63,19 @@ def kept(memory: str) -> Iterator[duckdb.DuckDBPyConnection]:
     except IndexError:
         database, uses = connect(), 0
         database.execute(f"SET memory_limit = '{memory}'")
+    con = database.cursor()
     try:
-        con = database.cursor()
         con.begin()
         yield con
-        con.close()  # and with it all that was made
     except BaseException:
-        database.close()  # after some errors a database answers nothing any more
+        uses = USES  # after some errors a database answers nothing any more
         raise
-    if uses + 1 < USES:
-        idle.append((database, uses + 1))
-    else:
-        database.close()
+    finally:
+        con.close()  # and with it all that was made
+        if uses + 1 < USES:
+            idle.append((database, uses + 1))
+        else:
+            database.close()
 
 
 USES = 8  # shards
