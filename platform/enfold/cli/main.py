@@ -102,7 +102,7 @@ def command() -> int:
     """Run the command of a process of its own and return its exit code.
 
     Hundred thousands of objects are made by imports, and stay. Python would look them through again and again for
-    garbage, and once more at the end: together a third of a second.
+    garbage, and twice at the end, of which once is spared.
     """
     gc.set_threshold(50_000)
     words = sys.argv[1:]

@@ -85,7 +85,7 @@ _IDLE: dict[tuple[int, str], list[tuple[duckdb.DuckDBPyConnection, int]]] = {}  
 @atexit.register
 def close_idle() -> None:
     """Close the databases that shards have left."""
-    for (process, _), idle in _IDLE.items():
+    for (process, _), idle in list(_IDLE.items()):  # another thread may add to it
         while idle and process == os.getpid():
             idle.pop()[0].close()
 

@@ -31,7 +31,8 @@ def slot_digests(table: schema.Table, rows: pa.Table) -> dict[int, str]:
     text (ledger/canonical.py), -1 if it has none, in 4 octets, and all those texts. Sizes are little-endian.
     """
     if table.name == "events":
-        rows = rows.filter(rows.column("effective")) if not pc.all(rows.column("effective")).as_py() else rows
+        stands = rows.column("effective")
+        rows = rows if pc.all(stands).as_py() else rows.filter(stands)
         return _by_row([f for f in table.fields if f.name in CUT], rows) if rows.num_rows else {}
     return _by_column([f for f in table.fields if f.name not in HOST_STAMPS], rows) if rows.num_rows else {}
 
