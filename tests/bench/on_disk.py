@@ -77,11 +77,11 @@ def fold(where: Path) -> dict[str, int]:
         events = {t: Stored(con, t, files) for t, files in parts.items()}
         rows = {}
 
-        def kept(con: Any, table: schema.Table, study_id: str) -> None:
+        def kept(con: Any, table: schema.Table, study_id: str, query: str) -> None:
             columns = ", ".join(f"'{study_id}' AS study_id" if c == "study_id" else f'"{c}"' for c in table.names)
             order = ", ".join(f'"{c}"' for c in table.key)
-            con.execute(f'CREATE TABLE "kept_{table.name}" AS SELECT {columns} FROM {table.name} ORDER BY {order}')
-            con.execute(f'CREATE OR REPLACE TEMP VIEW "{table.name}" AS FROM "kept_{table.name}"')  # for later steps
+            con.execute(f'CREATE TABLE "kept_{table.name}" AS SELECT {columns} FROM ({query}) ORDER BY {order}')
+            con.execute(f'CREATE TEMP VIEW "{table.name}" AS FROM "kept_{table.name}"')  # for later steps
             con.execute(f"COPY \"kept_{table.name}\" TO '{folder}/{table.name}.parquet' (COMPRESSION zstd)")
             rows[table.name] = engine.one_row(con, f'SELECT count(*) FROM "kept_{table.name}"')[0]
 

@@ -8,10 +8,9 @@ from enfold.schema import Table
 
 
 def facts_sql(event: Table) -> str:
-    """Return the SQL that makes the state table of one added event type."""
+    """Return the query of the state table of one added event type."""
     body = "".join(f'e."{name}", ' for name in event.names)
     return f"""
-        CREATE TABLE {event.name} AS
         SELECT e.subject_id, CASE WHEN s.infusion_at IS NOT NULL THEN coalesce(q.period, 1) END AS period,
                e.fact_id, e.occasion_id, e.visit_id AS collected_visit_id,
                CASE WHEN e.visit_id IS NULL OR e.from_date IS NULL THEN NULL

@@ -18,7 +18,7 @@ from enfold.ledger.canonical import content_sql, filled
 from enfold.shipped import package_file
 from enfold.study import StudyFile
 
-STEPS = {  # and the state tables that each makes
+STEPS = {  # and the state tables that each makes; its last statement is the query of the last one
     "20_subjects": ("periods", "subjects"),
     "30_visits": ("visits",),
     "40_findings": ("occasions", "findings"),
@@ -69,18 +69,25 @@ def _folded(
     queries: pa.Table | None,
 ) -> dict[str, pa.Table]:
     _tables(con, events, study, cut, queries)
-    engine.execute(con, package_file("fold/sql/00_time.sql"))
+    define_times(con, study.time_zone)
     tables = schema.state()
-    engine.execute(con, f"CREATE VIEW events AS {_versions(events, resolve(con))}")
+    replaced = resolve(con, _until(study, cut), study.cut_rules)
     state: dict[str, pa.Table] = {}
-    for step, made in STEPS.items():
-        engine.execute(con, package_file(f"fold/sql/{step}.sql"))
-        state |= {name: _taken(con, tables[name], study.id) for name in made}
+    for step, (*before, last) in STEPS.items():
+        query = engine.execute_all_but_last(con, package_file(f"fold/sql/{step}.sql"))
+        state |= {name: _taken(con, tables[name], study.id, f"FROM {name}") for name in before}
+        state[last] = _taken(con, tables[last], study.id, query)
     for name, event in schema.added_events(schema.added()).items():
-        engine.execute(con, facts_sql(event))
-        state[name] = _taken(con, tables[name], study.id)
-    state["events"] = _sorted(con, tables["events"], study.id)  # last: nothing reads it, so it is held least long
+        state[name] = _taken(con, tables[name], study.id, facts_sql(event))
+    versions = _versions(events, replaced)
+    state["events"] = _sorted(con, tables["events"], study.id, versions)  # last: nothing reads it
     return {name: state[name] for name in tables}
+
+
+def define_times(con: duckdb.DuckDBPyConnection, time_zone: str) -> None:
+    """Define what reads clinical time, for sites in this time zone."""
+    con.execute("SET VARIABLE time_zone = $value", {"value": time_zone})
+    engine.execute(con, package_file("fold/sql/00_time.sql"))
 
 
 def _tables(
@@ -96,20 +103,7 @@ def _tables(
             rows = rows.append_column("content", pa.nulls(rows.num_rows, pa.string()))
         con.register(f"ev_{event_type}", rows)
     until = cut.occurred_until
-    cutoff = until.date() if until else study.data_cutoff
-    _register(
-        con,
-        "study",
-        {
-            "time_zone": (pa.string(), [study.time_zone]),
-            "occurred_until": (pa.timestamp("us", "UTC"), [_close(study, until)]),
-            "cutoff": (pa.date32(), [cutoff]),
-            "blank_death": (pa.bool_(), [study.cut_rules.blank_death]),
-        },
-    )
-    types = list(schema.events())
-    rules: list[object] = [study.cut_rules.types.get(t, study.cut_rules.default) for t in types]
-    _register(con, "cut_rules", {"event_type": (pa.string(), [*types]), "rule": (pa.string(), rules)})
+    con.execute("SET VARIABLE cutoff = $value", {"value": until.date() if until else study.data_cutoff})
     _register(
         con,
         "planned_visits",
@@ -183,10 +177,10 @@ def _versions(events: Mapping[str, pa.Table], replaced: set[str]) -> str:
 _MADE = {"event_type", "effective", "content", "study_id"}
 
 
-def _close(study: StudyFile, until: dt.datetime | None) -> dt.datetime | None:
+def _until(study: StudyFile, cut: Cut) -> dt.datetime | None:
     """Return the bound in clinical time: the cut's, else the end of the study's data cut-off day."""
-    if until or not study.data_cutoff:
-        return until
+    if cut.occurred_until or not study.data_cutoff:
+        return cut.occurred_until
     from zoneinfo import ZoneInfo
 
     day = study.data_cutoff + dt.timedelta(days=1)
@@ -198,28 +192,28 @@ def _register(con: duckdb.DuckDBPyConnection, name: str, columns: dict[str, tupl
     con.register(name, pa.table({n: pa.array(v, t) for n, (t, v) in columns.items()}))
 
 
-def _sorted(con: duckdb.DuckDBPyConnection, table: schema.Table, study_id: str) -> pa.Table:
-    """Return the rows of a state table by key; where keys are not unique, by everything else as well.
+def _sorted(con: duckdb.DuckDBPyConnection, table: schema.Table, study_id: str, query: str) -> pa.Table:
+    """Return the rows of a state table, made by `query`, by key; where keys are not unique, by everything else as well.
 
     Arrow sorts by key: DuckDB would hold all columns a second time to do so.
     """
     study = "'" + study_id.replace("'", "''") + "' AS study_id"
     columns = ", ".join(study if c == "study_id" else f'"{c}"' for c in table.names)
-    query = f"SELECT {columns} FROM {table.name}"
+    query = f"SELECT {columns} FROM ({query}\n)"  # which may end with a comment
     key = [c for c in table.key if c != "study_id"]
     if not any(table[c].kind == "ids" for c in key):  # Arrow has no order of lists
-        rows = con.sql(query).to_arrow_table().cast(table.arrow())
+        rows = engine.to_arrow(con, query).cast(table.arrow())
         rows = rows.take(pc.sort_indices(rows, sort_keys=[(c, "ascending") for c in key]))
         if not _double(rows.select(key)):
             return rows
     order = ", ".join(f'"{c}"' for c in (*key, *(c for c in table.names if c not in table.key)))
-    return con.sql(f"{query} ORDER BY {order}").to_arrow_table().cast(table.arrow())
+    return engine.to_arrow(con, f"{query} ORDER BY {order}").cast(table.arrow())
 
 
-def _taken(con: duckdb.DuckDBPyConnection, table: schema.Table, study_id: str) -> pa.Table:
+def _taken(con: duckdb.DuckDBPyConnection, table: schema.Table, study_id: str, query: str) -> pa.Table:
     """Return a state table; later steps read it from what is returned, so that it is held once."""
-    rows = _sorted(con, table, study_id)
-    con.register(table.name, rows)  # and stands before the table or view of that name
+    rows = _sorted(con, table, study_id, query)
+    con.register(table.name, rows)  # and stands before a table of that name
     return rows
 
 

@@ -5,43 +5,49 @@ Which version stands is decided by the versions that the cut sees by position an
 corrected past it comes back.
 """
 
-from collections.abc import Iterator
+import datetime as dt
 
 import duckdb
 
 from enfold import schema
 from enfold.ledger import engine
 from enfold.ledger.versions import ENVELOPE, standing_facts, types
+from enfold.study import CutRules
 
 
-def resolve(con: duckdb.DuckDBPyConnection) -> set[str]:
+def resolve(con: duckdb.DuckDBPyConnection, until: dt.datetime | None, rules: CutRules) -> set[str]:
     """Turn the tables `ev_<type>` into `e_<type>`, one row per standing fact within the cut.
+
+    Args:
+        con: holds the tables.
+        until: the bound in clinical time, if there is one.
+        rules: what it leaves of each type.
 
     Adds `fact_id` (id of the first version), `event_ids` (the standing versions), `contested`
     and the time columns; writes `version_doubts`, `effective_ids` and `all_subjects`.
     Returns the types of which some event may not be effective.
     """
     versioned = standing_facts(con)
-    engine.execute(con, _MOMENTS.format(texts=" UNION ALL ".join(_texts())))
-    (bounded,) = engine.one_row(con, "SELECT occurred_until IS NOT NULL FROM study")
-    if bounded:
-        engine.execute(con, _WITHIN)
+    engine.execute(con, _MOMENTS.format(texts=" UNION ALL ".join(map(_texts, types()))))
+    bound = _Bound(con, until, rules) if until else None
+    bounded = []
     for event_type in types():
+        facts = bound.within(event_type) if bound else None
+        if facts:
+            bounded.append(event_type)
         # most events are assessments: what is read as it is needs no copy
         kind = "VIEW" if event_type == "assessment" and event_type not in versioned else "TABLE"
-        facts = _within_cut(event_type) if bounded else _dated(event_type)
-        engine.execute(con, f"CREATE {kind} e_{event_type} AS {facts}")
+        engine.execute(con, f"CREATE {kind} e_{event_type} AS {facts or _dated(event_type)}")
     every = " UNION ALL ".join(f"SELECT subject_id, fact_id, event_ids, contested FROM e_{t}" for t in types())
     engine.execute(con, _DOUBTS.format(facts=every))
-    left = {t for t in types() if bounded and engine.one_row(con, _LEFT_OUT.format(t))[0]}
-    return versioned | left | {"retraction"}
+    return versioned | _left_out(con, bounded) | {"retraction"}
 
 
-def _texts() -> Iterator[str]:
-    """Yield a query for each column of facts that holds clinical times."""
-    for event_type in types():
-        for name in ("occurred", *(f.name for f in schema.events()[event_type].fields if f.kind == "when")):
-            yield f'SELECT "{name}" AS text FROM facts_{event_type}'
+def _texts(event_type: str) -> str:
+    """Return the query of all clinical times that facts of a type hold, as text."""
+    names = ["occurred", *(f.name for f in schema.events()[event_type].fields if f.kind == "when")]
+    columns = ", ".join(f'"{name}"' for name in names)
+    return f"SELECT {f'unnest([{columns}])' if len(names) > 1 else columns} AS text FROM facts_{event_type}"
 
 
 # Many facts share their clinical times: each text is read once.
@@ -54,21 +60,57 @@ _MOMENTS = """
           FROM (SELECT DISTINCT text FROM ({texts}) WHERE text IS NOT NULL))
 """
 
-# What the bound in clinical time leaves of a fact depends on the study file's rule for its type: by date
-# (a partial date is an interval, and stays if it may lie within), by subject (all of those enrolled within),
-# or none. A death after the bound is not known at it, so it goes, and an outcome that tells of it is blank.
-_WITHIN = """
-    CREATE TABLE later AS SELECT text FROM moments WHERE from_at > (SELECT occurred_until FROM study);
-    CREATE MACRO beyond(t) AS coalesce(t IN (FROM later), false);
+
+class _Bound:
+    """What a bound in clinical time leaves of the facts, by the study file's rule for their type.
+
+    By date (a partial date is an interval, and stays if it may lie within), by subject (all of those enrolled within),
+    or all. A death after the bound is not known at it, so it goes, and an outcome that tells of it is blank.
+    """
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, until: dt.datetime, rules: CutRules) -> None:
+        self._until = f"TIMESTAMPTZ '{until.astimezone(dt.UTC).isoformat(' ')}'"
+        self._rules = rules
+        engine.execute(con, f"CREATE TABLE later AS SELECT text FROM moments WHERE from_at > {self._until}")
+        self._any_later = engine.one_row(con, "SELECT count(*) FROM later")[0] > 0
+        if "subject" in {self._rule(t) for t in types()}:
+            engine.execute(con, _ENROLLED_WITHIN)
+        if self._any_later and rules.blank_death:
+            engine.execute(con, _DIED_LATER)
+
+    def _rule(self, event_type: str) -> str:
+        return self._rules.types.get(event_type, self._rules.default)
+
+    def within(self, event_type: str) -> str | None:
+        """Return the query of the facts that are left of a type; None if all are, as they are."""
+        rule = self._rule(event_type)
+        blanked = _BLANKED.get(event_type, {}) if self._any_later and self._rules.blank_death else {}
+        left = []
+        if rule == "subject":
+            left.append("subject_id IN (FROM cut_subjects)")
+        elif rule == "date" and self._any_later:
+            left.append(f"NOT {self._later()}")
+        if event_type == "disposition" and self._any_later and self._rules.blank_death:
+            left.append(f"NOT (milestone = 'death' AND {self._later()})")
+        if not left and not blanked:
+            return None
+        return _dated(event_type, **blanked) + (f"WHERE {' AND '.join(left)}" if left else "")
+
+    def _later(self) -> str:
+        return f"coalesce(m.from_at > {self._until}, false)"
+
+
+_ENROLLED_WITHIN = """
     CREATE TABLE cut_subjects AS
     SELECT DISTINCT subject_id FROM facts_enrolment
-    WHERE occurred IS NOT NULL AND NOT beyond(occurred);
-    CREATE TABLE died_later AS
-    SELECT DISTINCT subject_id FROM facts_disposition
-    WHERE milestone = 'death' AND beyond(occurred) AND (SELECT blank_death FROM study);
+    WHERE occurred IS NOT NULL AND occurred NOT IN (FROM later)
 """
-_LATER_DEATH = """outcome = 'fatal' AND (SELECT blank_death FROM study)
-    AND (beyond(ended) OR (ended IS NULL AND subject_id IN (FROM died_later)))"""
+_DIED_LATER = """
+    CREATE TABLE died_later AS
+    SELECT DISTINCT subject_id FROM facts_disposition WHERE milestone = 'death' AND occurred IN (FROM later)
+"""
+_LATER_DEATH = """outcome = 'fatal'
+    AND (coalesce(ended IN (FROM later), false) OR (ended IS NULL AND subject_id IN (FROM died_later)))"""
 _BLANKED = {
     "adverse_event": {
         "outcome": f"CASE WHEN {_LATER_DEATH} THEN NULL ELSE outcome END",
@@ -88,20 +130,14 @@ def _dated(event_type: str, **instead: str) -> str:
     """
 
 
-def _within_cut(event_type: str) -> str:
-    """Return the query of the facts that the bound in clinical time leaves."""
-    death = "AND NOT (milestone = 'death' AND beyond(occurred) AND (SELECT blank_death FROM study))"
-    return f"""
-        {_dated(event_type, **_BLANKED.get(event_type, {}))}
-        WHERE CASE (SELECT rule FROM cut_rules WHERE event_type = '{event_type}')
-              WHEN 'none' THEN true
-              WHEN 'subject' THEN subject_id IN (FROM cut_subjects)
-              ELSE NOT beyond(occurred) END
-        {death if event_type == "disposition" else ""}
-    """
+def _left_out(con: duckdb.DuckDBPyConnection, bounded: list[str]) -> set[str]:
+    """Return the types of which the bound leaves out some event."""
+    counts = " UNION ALL ".join(
+        f"SELECT '{t}' WHERE (SELECT count(*) FROM ev_{t}) > (SELECT count(*) FROM e_{t})" for t in bounded
+    )
+    return {t for (t,) in engine.execute(con, counts).fetchall()} if counts else set()
 
 
-_LEFT_OUT = "SELECT (SELECT count(*) FROM ev_{0}) > (SELECT count(*) FROM e_{0})"
 _DOUBTS = """
     CREATE VIEW effective_ids AS
     SELECT subject_id, unnest(event_ids) AS event_id FROM ({facts});

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from enfold.errors import DeniedError
 
@@ -143,6 +144,25 @@ def execute(
     for statement in first:
         con.execute(statement)
     return con.execute(last, parameters)
+
+
+def execute_all_but_last(con: duckdb.DuckDBPyConnection, query: str) -> str:
+    """Execute statements as `execute` does, but for the last, which is returned: its reader makes part of it."""
+    *first, last = _parsed(query)
+    for statement in first:
+        con.execute(statement)
+    return last.query.strip().rstrip(";")
+
+
+def to_arrow(con: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
+    """Return the rows of a query.
+
+    A relation is bound when it is made and again when it is run, which for a shard's state tables takes a twentieth of
+    its fold; `execute` would hold the rows twice. So where this version of DuckDB has it, what a relation calls to run
+    is called at once.
+    """
+    submit = getattr(con, "_submit", None)
+    return submit(query, None, "arrow").arrow_table() if submit else con.sql(query).to_arrow_table()
 
 
 @lru_cache(maxsize=512)

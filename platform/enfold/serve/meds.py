@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from enfold import __version__, extras, schema, study
 from enfold.errors import ConflictError, UsageError
+from enfold.fold.fold import define_times
 from enfold.ledger import engine, storage
 from enfold.ledger.ledger import Ledger
 from enfold.run import manifest
@@ -80,8 +81,7 @@ def export(folder: Path, run: str, target: Path) -> dict[str, int]:
 def _data(events: dict[str, pa.Table], time_zone: str) -> pa.Table:
     """Return the rows of every event, in the standard's order: by subject, then time."""
     con = engine.connect(threads=engine.cores())
-    con.register("study", pa.table({"time_zone": [time_zone]}))
-    con.execute(package_file("fold/sql/00_time.sql"))
+    define_times(con, time_zone)
     asked = dict(re.findall(r"-- (\w+)\n(.*?);", package_file("serve/meds.sql"), re.S))
     shape = _shape()
     con.register("shape", shape.empty_table())

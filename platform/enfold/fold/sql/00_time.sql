@@ -31,7 +31,7 @@ CREATE MACRO at_utc(t, local_time) AS
          WHEN when_offset(t) <> '' THEN
              CAST(strftime(local_time, '%Y-%m-%d %H:%M:%S.%f')
                   || replace(when_offset(t), 'Z', '+00:00') AS TIMESTAMPTZ)
-         ELSE timezone(CASE WHEN when_zone(t) = '' THEN (SELECT time_zone FROM study) ELSE when_zone(t) END,
+         ELSE timezone(CASE WHEN when_zone(t) = '' THEN getvariable('time_zone') ELSE when_zone(t) END,
                        local_time) END;
 
 CREATE MACRO when_from(t) AS at_utc(t, when_local(t));
@@ -40,7 +40,7 @@ CREATE MACRO when_until(t) AS at_utc(t, when_local_end(t));
 CREATE MACRO when_date(t) AS CASE WHEN length(when_day(t)) = 10 THEN CAST(when_day(t) AS DATE) END;
 -- study day without day 0, and with the infusion on day 0
 CREATE MACRO study_day(d, day_one) AS CASE WHEN d >= day_one THEN d - day_one + 1 ELSE d - day_one END;
-CREATE MACRO site_date(moment) AS CAST(timezone((SELECT time_zone FROM study), moment) AS DATE);
+CREATE MACRO site_date(moment) AS CAST(timezone(getvariable('time_zone'), moment) AS DATE);
 CREATE MACRO completed_years(born, later) AS
     CAST(year(later) - year(born)
          - CASE WHEN (month(later), day(later)) < (month(born), day(born)) THEN 1 ELSE 0 END AS BIGINT);

@@ -75,7 +75,6 @@ SELECT subject_id,
 FROM e_disposition WHERE milestone NOT IN ('last_contact', 'protocol_milestone', 'other')
 GROUP BY subject_id;
 
-CREATE TABLE subjects AS
 SELECT a.subject_id,
        e.site, e.country, e.sex, e.race, e.ethnicity,
        b.date AS birth_date,

@@ -60,13 +60,12 @@ CREATE TABLE stated_missed AS
 SELECT subject_id, visit_id, flatten(list(event_ids)) AS event_ids
 FROM e_visit WHERE status = 'missed' AND visit_id IS NOT NULL GROUP BY subject_id, visit_id;
 
-CREATE VIEW visits AS
 SELECT w.subject_id, w.period, w.visit_id, true AS scheduled, w.label, w.ordinal, w.target_day,
        w.window_from, w.window_until,
        CASE WHEN d.date IS NOT NULL THEN 'held'
             WHEN m.visit_id IS NOT NULL THEN 'missed'
-            WHEN (SELECT cutoff FROM study) < w.window_until THEN 'not_due'
-            WHEN (SELECT cutoff FROM study) IS NOT NULL THEN 'missed'
+            WHEN getvariable('cutoff') < w.window_until THEN 'not_due'
+            WHEN getvariable('cutoff') IS NOT NULL THEN 'missed'
             WHEN s.last_contact_date >= w.window_until THEN 'missed'
             ELSE 'unknown' END AS status,
        d.date, d.from_at,

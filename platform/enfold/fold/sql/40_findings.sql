@@ -138,7 +138,6 @@ LEFT JOIN (SELECT subject_id, occasion_id, instrument,
        USING (subject_id, occasion_id, instrument)
 ASOF LEFT JOIN periods q ON q.subject_id = p.subject_id AND p.from_at >= q.starts_at;
 
-CREATE VIEW findings AS
 WITH valued AS NOT MATERIALIZED ( -- its readers need few of its columns
     SELECT *, CASE WHEN known_here OR (doubt IS NULL AND NOT clashing) THEN true ELSE false END AS has_value
     FROM standing),

@@ -45,7 +45,6 @@ FROM courses c
 LEFT JOIN frequencies f USING (frequency)
 LEFT JOIN prednisone_factor p USING (substance);
 
-CREATE VIEW exposures AS
 SELECT u.subject_id, CASE WHEN s.infusion_at IS NOT NULL THEN coalesce(q.period, 1) END AS period,
        u.exposure_id, u.kind, u.substance, u.drug_class, u.role, u.indication, u.outcome, u.change_reason,
        u.dose, u.unit, u.frequency, u.every_n_days, u.doses_per_dosing_day, u.route,

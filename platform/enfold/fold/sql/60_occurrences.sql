@@ -18,7 +18,6 @@ SELECT subject_id, fact_id,
        NULL, NULL, occurred, from_at, from_latest, from_date, contested, event_ids
 FROM e_disposition;
 
-CREATE VIEW occurrences AS
 SELECT h.subject_id, CASE WHEN s.infusion_at IS NOT NULL THEN coalesce(q.period, 1) END AS period,
        h.occurrence_id, h.kind, h.term, h.category, h.body_system, h.grade, h.scale, h.severity, h.serious,
        h.attribution, h.flow, h.from_at, h.from_latest, h.from_date,

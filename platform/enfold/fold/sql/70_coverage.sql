@@ -18,7 +18,6 @@ FROM (SELECT *, max(until_at) OVER (
                  ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS reached
       FROM reviews);
 
-CREATE VIEW coverage AS
 SELECT subject_id, data_kind, min(from_at) AS from_at, max(until_at) AS until_at,
        site_date(min(from_at)) AS from_date,
        site_date(max(until_at) - INTERVAL 1 MICROSECOND) AS until_date,

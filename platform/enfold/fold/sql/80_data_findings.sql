@@ -8,7 +8,6 @@ FROM findings f
 JOIN items i ON i.instrument = f.instrument AND i.item = f.item
 WHERE len(i.never_again) > 0 AND f.known;
 
-CREATE VIEW data_findings AS
 SELECT subject_id, code, severity, subject_ref, rule, event_ids FROM version_doubts
 UNION ALL
 SELECT subject_id, 'value_outside_instrument', 'query', fact_id,
