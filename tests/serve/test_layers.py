@@ -35,7 +35,7 @@ def test_every_slot_counts_in_one_layer_and_layers_stay_few(rows: list[int], ste
         assert sorted(counting) == sorted(wanted.items())
         assert layers.SHARE * sum(x.rows for x in have[1:]) <= sum(rows)
         assert changed <= new or len(have) == 1
-        assert len(have) <= layers.FEW + sum(rows).bit_length()
+        assert len(have) <= layers.FEW
 
 
 def content(study: Path) -> dict[str, Any]:

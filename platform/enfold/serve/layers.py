@@ -2,8 +2,8 @@
 
 A layer holds all rows of some slots. A serving file is made of views over a few layers, and names for each the slots
 that still count in it. After one new event it takes over the layers of the serving file before it, by hard link, and
-adds a small one. Where there are some already, a new layer swallows those before it that are not larger, so that there
-are never many.
+adds a small one. Where there are some already, the new one takes in what the smallest before it holds, so that there are
+never many, and no event pays for all of them.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from enfold.run.plan import in_ranges
 from enfold.run.slots import slots_of
 
 SHARE = 4  # layers that together would hold more than a quarter of all rows beside the first are one again
-FEW = 8  # so many layers may stand; beyond that, one stands beside a newer one only if it is larger
+FEW = 16  # so many layers may stand; a new one beyond that takes in what the smallest holds
 MEMORY = "2GB"  # of DuckDB while it sorts; what is more goes to disk
 SMALL = 500_000  # rows; a layer of fewer is written by one thread, and not in order: it is read as a whole anyway
 
@@ -62,9 +62,10 @@ def plan(wanted: dict[int, Content], have: list[Layer]) -> tuple[list[Layer], se
     kept = [replace(x, counting={s: c for s, c in x.counting.items() if wanted.get(s) == c}) for x in have]
     kept = [x for x in kept if x.counting]
     new = set(wanted).difference(*(x.counting for x in kept))
-    many = new and len(kept) >= FEW
-    while many and len(kept) > 1 and kept[-1].rows <= sum(wanted[s][1] for s in new):
-        new |= set(kept.pop().counting)
+    while new and len(kept) >= FEW:
+        smallest = min(kept[1:], key=lambda x: x.rows)
+        kept.remove(smallest)
+        new |= set(smallest.counting)
     beside = sum(wanted[s][1] for s in new) + sum(x.rows for x in kept[1:])
     if SHARE * beside > sum(rows for _, rows in wanted.values()):
         return [], set(wanted)
