@@ -133,8 +133,8 @@ def _table(
     con.unregister("part")
 
 
-def views(con: duckdb.DuckDBPyConnection, target: Path, layers: list[Layer]) -> None:
-    """Write into a serving file what its layers hold; attach them, and create a view of each table over them."""
+def name(con: duckdb.DuckDBPyConnection, target: Path, layers: list[Layer]) -> None:
+    """Write into a serving file which layers it has and what counts in them, and attach them."""
     con.execute("CREATE SCHEMA layers")
     con.register("rows", pa.Table.from_pylist([{"layer": x.id, "sha256": x.sha256} for x in layers]))
     con.execute("CREATE TABLE layers.files AS FROM rows")
@@ -147,10 +147,14 @@ def views(con: duckdb.DuckDBPyConnection, target: Path, layers: list[Layer]) -> 
     con.execute("CREATE TABLE layers.slots AS FROM rows")
     con.unregister("rows")
     attach(con, target)
+
+
+def views(con: duckdb.DuckDBPyConnection, layers: list[Layer]) -> None:
+    """Create the view of each table over these layers, or put it in the place of one over fewer."""
     for name, table in {**schema.state(), **schema.results()}.items():
         columns = ", ".join(f'"{c}"' for c in table.names)
         parts = [f'SELECT {columns} FROM "layer_{x.id}"."main"."{name}"{_where(x)}' for x in layers]
-        con.execute(f'CREATE VIEW "{name}" AS {" UNION ALL ".join(parts)}')
+        con.execute(f'CREATE OR REPLACE VIEW "{name}" AS {" UNION ALL ".join(parts)}')
         con.execute(f"COMMENT ON VIEW \"{name}\" IS '{table.about.replace(chr(39), chr(39) * 2)}'")
 
 
