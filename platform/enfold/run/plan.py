@@ -12,7 +12,7 @@ from enfold.ledger.canonical import SLOTS
 from enfold.ledger.ledger import Ledger
 
 ROWS_PER_SHARD = 85_000  # of a fold: more would take less time, and with two workers more than a GiB
-ROWS_WITH_RULES = 140_000  # rules take a second however little is in a shard
+ROWS_WITH_RULES = 190_000  # rules take a second however little is in a shard
 
 Ranges = tuple[tuple[int, int], ...]
 
