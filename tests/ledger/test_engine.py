@@ -92,3 +92,31 @@ def test_a_database_is_used_a_few_times_and_not_after_an_error(monkeypatch: pyte
     for database in opened:
         with pytest.raises(duckdb.ConnectionException):
             database.execute("SELECT 1")
+
+
+class _Public:
+    """A connection of a DuckDB that has nothing but what it documents."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
+        self.sql = con.sql
+
+
+def test_rows_as_arrow_are_those_of_a_relation() -> None:
+    con = engine.connect()
+    con.execute(
+        "CREATE TABLE numbers AS SELECT range AS n, [range::VARCHAR] AS texts, NULL::DECIMAL(38, 9) AS none FROM range(300000)"
+    )
+    query = "SELECT n, texts, none FROM numbers ORDER BY n"
+    assert hasattr(con, "_submit"), "else every state table is bound twice: see engine.to_arrow"
+    rows = engine.to_arrow(con, query)
+    assert rows.num_rows == 300_000
+    assert rows.equals(con.sql(query).to_arrow_table())
+    assert rows.equals(engine.to_arrow(_Public(con), query))  # type: ignore[arg-type]
+    with pytest.raises(duckdb.ConversionException):
+        engine.to_arrow(con, "SELECT n, CAST(texts[1] || 'x' AS BIGINT) FROM numbers")
+
+
+def test_all_statements_but_the_last_are_executed() -> None:
+    con = engine.connect()
+    last = engine.execute_all_but_last(con, "CREATE TABLE t AS SELECT 1 AS n; -- then\nSELECT n FROM t -- all;\n;\n")
+    assert con.execute(f"SELECT n FROM ({last}\n)").fetchall() == [(1,)]
