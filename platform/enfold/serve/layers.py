@@ -2,8 +2,8 @@
 
 A layer holds all rows of some slots. A serving file is made of views over a few layers, and names for each the slots
 that still count in it. After one new event it takes over the layers of the serving file before it, by hard link, and
-adds a small one. Where there are some already, the new one takes in what the smallest before it holds, so that there are
-never many, and no event pays for all of them.
+adds a small one. Where there are some already, the new one takes in what the smallest before it holds, so that there
+are never many, and no event pays for all of them.
 """
 
 import contextlib
