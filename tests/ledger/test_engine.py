@@ -119,4 +119,4 @@ def test_rows_as_arrow_are_those_of_a_relation() -> None:
 def test_all_statements_but_the_last_are_executed() -> None:
     con = engine.connect()
     last = engine.execute_all_but_last(con, "CREATE TABLE t AS SELECT 1 AS n; -- then\nSELECT n FROM t -- all;\n;\n")
-    assert con.execute(f"SELECT n FROM ({last}\n)").fetchall() == [(1,)]
+    assert con.execute(f"SELECT n FROM ({last})").fetchall() == [(1,)]

@@ -79,8 +79,8 @@ def _folded(
         state[last] = _taken(con, tables[last], study.id, query)
     for name, event in schema.added_events(schema.added()).items():
         state[name] = _taken(con, tables[name], study.id, facts_sql(event))
-    versions = _versions(events, replaced)
-    state["events"] = _sorted(con, tables["events"], study.id, versions)  # last: nothing reads it
+    versions = _versions(events, replaced)  # last, so that they are held least long: nothing reads them
+    state["events"] = _sorted(con, tables["events"], study.id, versions)
     return {name: state[name] for name in tables}
 
 
@@ -199,7 +199,7 @@ def _sorted(con: duckdb.DuckDBPyConnection, table: schema.Table, study_id: str, 
     """
     study = "'" + study_id.replace("'", "''") + "' AS study_id"
     columns = ", ".join(study if c == "study_id" else f'"{c}"' for c in table.names)
-    query = f"SELECT {columns} FROM ({query}\n)"  # which may end with a comment
+    query = f"SELECT {columns} FROM ({query})"
     key = [c for c in table.key if c != "study_id"]
     if not any(table[c].kind == "ids" for c in key):  # Arrow has no order of lists
         rows = engine.to_arrow(con, query).cast(table.arrow())

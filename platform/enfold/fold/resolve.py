@@ -75,7 +75,8 @@ class _Bound:
         self._any_later = engine.one_row(con, "SELECT count(*) FROM later")[0] > 0
         if "subject" in {self._rule(t) for t in types()}:
             engine.execute(con, _ENROLLED_WITHIN)
-        if self._any_later and rules.blank_death:
+        self._blank_death = self._any_later and rules.blank_death
+        if self._blank_death:
             engine.execute(con, _DIED_LATER)
 
     def _rule(self, event_type: str) -> str:
@@ -84,13 +85,13 @@ class _Bound:
     def within(self, event_type: str) -> str | None:
         """Return the query of the facts that are left of a type; None if all are, as they are."""
         rule = self._rule(event_type)
-        blanked = _BLANKED.get(event_type, {}) if self._any_later and self._rules.blank_death else {}
+        blanked = _BLANKED.get(event_type, {}) if self._blank_death else {}
         left = []
         if rule == "subject":
             left.append("subject_id IN (FROM cut_subjects)")
         elif rule == "date" and self._any_later:
             left.append(f"NOT {self._later()}")
-        if event_type == "disposition" and self._any_later and self._rules.blank_death:
+        if event_type == "disposition" and self._blank_death:
             left.append(f"NOT (milestone = 'death' AND {self._later()})")
         if not left and not blanked:
             return None

@@ -140,18 +140,20 @@ def execute(
     con: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, Any] | None = None
 ) -> duckdb.DuckDBPyConnection:
     """Execute statements that come again with every shard: each text is parsed once. Parameters are the last one's."""
-    *first, last = _parsed(query)
-    for statement in first:
-        con.execute(statement)
-    return con.execute(last, parameters)
+    return con.execute(_last(con, query), parameters)
 
 
 def execute_all_but_last(con: duckdb.DuckDBPyConnection, query: str) -> str:
     """Execute statements as `execute` does, but for the last, which is returned: its reader makes part of it."""
+    return _last(con, query).query.strip().rstrip(";") + "\n"  # it may end with a comment
+
+
+def _last(con: duckdb.DuckDBPyConnection, query: str) -> duckdb.Statement:
+    """Execute all statements but the last, and return that."""
     *first, last = _parsed(query)
     for statement in first:
         con.execute(statement)
-    return last.query.strip().rstrip(";")
+    return last
 
 
 def to_arrow(con: duckdb.DuckDBPyConnection, query: str) -> pa.Table:

@@ -88,7 +88,7 @@ def _write(aside: Path, target: Path, folder: Path, found: dict[str, Any], files
     con = duckdb.connect(str(aside))
     con.execute("SET TimeZone = 'UTC'")
     con.begin()  # one transaction: each of its own would be synced to the disk
-    layers.name(con, target, files)
+    layers.record(con, target, files)
     layers.views(con, files[:1])  # what is created over a view is bound through it: once over one layer is enough
     con.register(
         "info", pa.table({"key": list(found["pins"]), "value": [json.dumps(v) for v in found["pins"].values()]})
@@ -105,7 +105,8 @@ def _write(aside: Path, target: Path, folder: Path, found: dict[str, Any], files
     text = Ledger(folder / "ledger").study_text(found["pins"]["position"])
     _protocol(con, found, text)
     create_views(con)
-    layers.views(con, files)
+    if files[1:]:
+        layers.views(con, files)
     con.commit()
     con.close()
 

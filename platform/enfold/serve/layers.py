@@ -133,7 +133,7 @@ def _table(
     con.unregister("part")
 
 
-def name(con: duckdb.DuckDBPyConnection, target: Path, layers: list[Layer]) -> None:
+def record(con: duckdb.DuckDBPyConnection, target: Path, layers: list[Layer]) -> None:
     """Write into a serving file which layers it has and what counts in them, and attach them."""
     con.execute("CREATE SCHEMA layers")
     con.register("rows", pa.Table.from_pylist([{"layer": x.id, "sha256": x.sha256} for x in layers]))
