@@ -12,6 +12,7 @@ import enfold as package
 from enfold.cli.main import main as enfold
 from enfold.errors import IntegrityError
 from enfold.run.run import run
+from enfold.serve import build as build_module
 from enfold.serve import layers
 from enfold.serve.build import build, current
 from enfold.serve.layers import Layer
@@ -97,6 +98,30 @@ def test_layers_and_one_file_hold_the_same(demo: Path, study: Path) -> None:
     assert len(layers.of(current(study))) == 1
     assert len(list(current(study).parent.glob(f"{name}-*"))) == 1, "no layer of the earlier build is left"
     assert content(study) == by_layers
+
+
+def test_views_of_another_enfold_are_not_taken_over(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = build_module._texts()
+    another = texts | {"levels_seen": "CREATE VIEW levels_seen AS SELECT DISTINCT dose_level FROM subjects"}
+    with monkeypatch.context() as patch:
+        patch.setattr(build_module, "_texts", lambda: another)
+        name = changed(study, 5)
+        assert "levels_seen" in content(study)
+    layered = content(study)
+    build(study, name, anew=True)
+    assert content(study) == {n: rows for n, rows in layered.items() if n != "levels_seen"} | {
+        "about": [one for one in layered["about"] if one[0] != "levels_seen"]
+    }
+    changed(study, 6)
+    assert "levels_seen" not in content(study)
+
+
+def test_a_serving_file_does_not_grow_with_every_event(study: Path) -> None:
+    sizes = []
+    for step in range(5, 11):
+        changed(study, step)
+        sizes.append(current(study).stat().st_size)
+    assert max(sizes[1:]) <= sizes[0] + (1 << 20)
 
 
 def test_the_same_run_served_again_mends_a_damaged_layer(study: Path) -> None:

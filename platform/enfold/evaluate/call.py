@@ -154,7 +154,9 @@ def stamp(task: Task, raw: pa.Table, study_id: str, subjects: set[str]) -> pa.Ta
     rows = pa.table(columns, schema=pa.schema([f.with_nullable(True) for f in table.arrow()]))
     _check_rows(rows, table, subjects)
     keys = [k for k in table.key if k not in fixed]
-    rows = rows.take(pc.sort_indices(rows, sort_keys=[(k, "ascending") for k in keys]))
+    order = [(k, "ascending") for k in keys if rows.column(k).null_count < rows.num_rows]
+    if order:
+        rows = rows.take(pc.sort_indices(rows, sort_keys=order))
     _check_keys(rows, table, keys, derivation=derivation)
     for f in table.fields:
         ids = rows.column(f.name).combine_chunks() if f.kind == "ids" else None
@@ -189,32 +191,42 @@ def _check_rows(rows: pa.Table, table: schema.Table, subjects: set[str]) -> None
 
 def _check_keys(rows: pa.Table, table: schema.Table, keys: list[str], *, derivation: bool) -> None:
     """Check that no key is there twice, and that each result has its one `overall` row; `rows` are sorted by key."""
-    double = pc.sum(pc.greater(_sizes(_numbered(rows, keys)), 1)).as_py()  # null if there are no rows
-    if double:
+    *result, last = keys
+    results = _apart(rows, result)
+    each = pc.or_(results, _apart(rows, [last]))
+    if not pc.all(each, min_count=0).as_py():
+        double = pc.sum(pc.greater(_sizes(_numbered(each)), 1)).as_py()
         msg = f"{double} keys ({', '.join(table.key)}) occur more than once"
         raise RuleError(msg)
-    if derivation:
+    if derivation or not rows.num_rows:
         return
-    results = _numbered(rows, [k for k in keys if k != "criterion"])
-    headed = _sizes(results.filter(pc.equal(rows.column("criterion").combine_chunks(), "overall")))
-    headless = len(_sizes(results)) - (pc.sum(pc.equal(headed, 1)).as_py() or 0)
+    numbers = _numbered(results)
+    headed = _sizes(numbers.filter(pc.equal(rows.column("criterion").combine_chunks(), "overall")))
+    headless = numbers[-1].as_py() + 1 - (pc.sum(pc.equal(headed, 1)).as_py() or 0)
     if headless:
         msg = f"{headless} results lack their one `overall` row"
         raise RuleError(msg)
 
 
-def _numbered(rows: pa.Table, keys: list[str]) -> pa.Array:
-    """Return a number for each row of a table sorted by `keys`: the same where all keys are the same."""
-    if not rows.num_rows:
-        return pa.array([], pa.int64())
-    same = pa.repeat(pa.scalar(value=True), rows.num_rows - 1)
+def _apart(rows: pa.Table, keys: list[str]) -> pa.Array:
+    """Return for each row but the first whether some key is not that of the row before."""
+    many = max(0, rows.num_rows - 1)
+    apart = pa.repeat(pa.scalar(value=False), many)
     for key in keys:
         column = rows.column(key).combine_chunks()
-        before, here = column.slice(0, rows.num_rows - 1), column.slice(1)
-        equal = pc.fill_null(pc.equal(before, here), fill_value=False)
-        same = pc.and_(same, pc.or_(equal, pc.and_(before.is_null(), here.is_null())))
-    steps = pa.concat_arrays([pa.array([0], pa.int64()), pc.invert(same).cast(pa.int64())])
-    return pc.cumulative_sum(steps)
+        if column.null_count == len(column):
+            continue
+        before, here = column.slice(0, many), column.slice(1)
+        other = pc.not_equal(before, here)
+        if column.null_count:
+            other = pc.coalesce(other, pc.xor(before.is_null(), here.is_null()))
+        apart = pc.or_(apart, other)
+    return apart
+
+
+def _numbered(apart: pa.Array) -> pa.Array:
+    """Return a number for each row, from 0: the same as that of the row before unless it is apart from it."""
+    return pc.cumulative_sum(pa.concat_arrays([pa.array([0], pa.int64()), apart.cast(pa.int64())]))
 
 
 def _sizes(numbers: pa.Array) -> pa.Array:

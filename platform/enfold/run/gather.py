@@ -37,7 +37,7 @@ def gather(target: Path, shards: list[Shard], failures: list[dict[str, Any]]) ->
         summary = json.loads(data)
         summaries[shard.name] = storage.sha256(data)
         counting[shard.name] = in_ranges(s for s in shard.slots if last[s] == shard)
-        failures += [f for f in summary["failures"] if f not in failures]
+        failures = [*failures, *(f for f in summary["failures"] if f not in failures)]
         for name in names:
             rows[name] += sum(n for s, n in summary["rows"][name].items() if last[int(s)] == shard)
             slots[name] |= {int(s): d for s, d in summary["slots"][name].items() if last[int(s)] == shard}

@@ -102,8 +102,11 @@ def _run(
             with watched(target, todo, round(sum(weight[n] for s in todo for n in s.slots)), say):
                 _work(job, todo, runner, options)
             poison.raise_first(target, len(shards))
-        withdrawn = withdraw(target, shards)
-        manifest = gather(target, shards, [asdict(f) for f in found.failures])
+        failures = [asdict(f) for f in found.failures]
+        manifest = gather(target, shards, failures)
+        withdrawn = withdraw(target, shards) if manifest["failures"] else {}
+        if withdrawn:
+            manifest = gather(target, shards, failures)
         cost = observed(target, todo)
         manifest |= {
             "run": digest,

@@ -120,17 +120,13 @@ def _work(job: Job, shard: Shard, clock: Clock, events: dict[str, pa.Table]) -> 
             out = evaluate(tasks, state, parsed, until.date() if until else None, job.threads)
         tables = {**state, **_gathered(out.derived, "derived"), **_gathered(out.verdicts, "verdicts")}
         schemas = {**schema.state(), **schema.results()}
-        with clock.at("digest"):
-            names = sorted(tables)
-            with ThreadPoolExecutor(job.threads) as pool:
+        names = sorted(tables)
+        with ThreadPoolExecutor(job.threads) as pool:
+            with clock.at("digest"):
                 slots = dict(zip(names, pool.map(lambda n: slot_digests(schemas[n], tables[n]), names), strict=True))
-            rows = {n: counts(tables[n]) for n in names}
-        files = {}
-        with clock.at("write"):
-            for name, table in tables.items():
-                data = encode(table)
-                storage.replace(target / name / f"{shard.name}.parquet", data)
-                files[name] = storage.sha256(data)
+                rows = {n: counts(tables[n]) for n in names}
+            with clock.at("write"):
+                files = dict(zip(names, pool.map(lambda n: _write(target, n, shard, tables[n]), names), strict=True))
     observed = {"seconds": clock.seconds, "rows": read, "rows_read": rows_read, "peak_memory": peak_memory()}
     storage.replace(target / WATCHED / f"{shard.name}.json", json.dumps(observed).encode())
     summary = {
@@ -142,6 +138,13 @@ def _work(job: Job, shard: Shard, clock: Clock, events: dict[str, pa.Table]) -> 
     }
     data = json.dumps(summary, sort_keys=True).encode()
     storage.replace(target / "shards" / f"{shard.name}.json", data)
+
+
+def _write(target: Path, name: str, shard: Shard, rows: pa.Table) -> str:
+    """Write one table of a shard; return the SHA-256 of its file."""
+    data = encode(rows)
+    storage.replace(target / name / f"{shard.name}.parquet", data)
+    return storage.sha256(data)
 
 
 def encode(rows: pa.Table) -> bytes:

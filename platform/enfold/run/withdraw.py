@@ -22,14 +22,10 @@ MARK = "withdrawn"  # in a shard's summary: the aliases whose rows were taken ou
 def withdraw(target: Path, shards: list[Shard]) -> dict[str, dict[str, int]]:
     """Take the rows of what failed in some shards out of the others; return by alias in how many it failed.
 
-    A summary that is missing or that fails nowhere stays as it is. Files first, then the summary that names their
-    digests: a kill in between leaves a shard that counts as damaged and is worked again.
+    Files first, then the summary that names their digests: a kill in between leaves a shard that counts as damaged and
+    is worked again.
     """
-    summaries = {}
-    for shard in shards:
-        path = target / "shards" / f"{shard.name}.json"
-        if path.is_file():  # gather.py says what is missing
-            summaries[shard] = json.loads(storage.read(path))
+    summaries = {s: json.loads(storage.read(target / "shards" / f"{s.name}.json")) for s in shards}
     failed: dict[str, int] = {}
     for summary in summaries.values():
         for alias in {f["alias"] for f in summary["failures"] if f.get("alias")}:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import re
 import secrets
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,8 @@ def build(folder: Path, run: str, *, publish: bool = True, anew: bool = False) -
         if unfinished:  # a build that was killed left files aside
             layers.sweep(target.parent)
         aside = target.with_name(f".{secrets.token_hex(8)}.duckdb")
-        files = _layers(aside, target, folder, run, found, anew=anew)
-        _write(aside, target, folder, found, files)
+        files, before = _layers(aside, target, folder, run, found, anew=anew)
+        _write(aside, target, folder, found, files, before)
         aside.replace(target)
         storage.sync_folder(target.parent)
         for path in target.parent.glob(f"{run}-*.duckdb"):
@@ -61,8 +62,11 @@ def build(folder: Path, run: str, *, publish: bool = True, anew: bool = False) -
 
 def _layers(
     aside: Path, target: Path, folder: Path, run: str, found: dict[str, Any], *, anew: bool
-) -> list[layers.Layer]:
-    """Put every layer of a serving file in its place: those taken over, and one of what is new."""
+) -> tuple[list[layers.Layer], Path | None]:
+    """Put every layer of a serving file in its place: those taken over, and one of what is new.
+
+    Returned are the layers, and the serving file in force if some are its own.
+    """
     have: list[layers.Layer] = []
     source = target
     if not anew and target.exists():
@@ -71,7 +75,7 @@ def _layers(
         with contextlib.suppress(UsageError, IntegrityError):
             source = current(folder)
             have = layers.of(source)
-    wanted = layers.wanted(folder, run, found)
+    wanted = layers.wanted(folder, run, found, have)
     kept, new = layers.plan(wanted, have)
     if source != target:
         try:
@@ -79,36 +83,58 @@ def _layers(
                 storage.share(layers.file_of(source, layer.id), layers.file_of(target, layer.id))
         except FileNotFoundError:
             kept, new = [], set(wanted)
+    before = source if kept and source != target else None
     if new:
         kept = [*kept, layers.write(target, aside, folder, run, found, {s: wanted[s] for s in new})]
-    return kept
+    return kept, before
 
 
-def _write(aside: Path, target: Path, folder: Path, found: dict[str, Any], files: list[layers.Layer]) -> None:
-    con = duckdb.connect(str(aside))
+def _write(
+    aside: Path, target: Path, folder: Path, found: dict[str, Any], files: list[layers.Layer], before: Path | None
+) -> None:
+    """Write the serving file over its layers, by way of `aside`.
+
+    What differs from the file `before` is a few small tables, and over which layers its tables are views. So that one
+    is copied, if it has the views of today: to create them takes as long as to write a small layer.
+    """
+    made = _digest()
+    con, same = _opened(aside, before, made)
     con.execute("SET TimeZone = 'UTC'")
     con.begin()  # one transaction: each of its own would be synced to the disk
-    layers.record(con, target, files)
-    layers.views(con, files[:1])  # what is created over a view is bound through it: once over one layer is enough
+    layers.record(con, target, files, made)
     con.register(
         "info", pa.table({"key": list(found["pins"]), "value": [json.dumps(v) for v in found["pins"].values()]})
     )
-    con.execute("CREATE TABLE run_pins AS SELECT * FROM info")
+    con.execute("CREATE OR REPLACE TABLE run_pins AS SELECT * FROM info")
     con.register("rule_rows", pa.Table.from_pylist(found["rules"], schema=_RULES))
-    con.execute("CREATE TABLE rules AS FROM rule_rows ORDER BY alias, criterion")
+    con.execute("CREATE OR REPLACE TABLE rules AS FROM rule_rows ORDER BY alias, criterion")
     con.execute(
         "COMMENT ON TABLE rules IS 'Each rule in force in words, by alias and criterion, with source and parameters.'"
     )
     con.register("asked_rows", pa.Table.from_pylist(found["asked"], schema=_ASKED))
-    con.execute("CREATE TABLE asked AS FROM asked_rows ORDER BY alias")
+    con.execute("CREATE OR REPLACE TABLE asked AS FROM asked_rows ORDER BY alias")
     con.execute("COMMENT ON TABLE asked IS 'Endpoints that the study file asks for, and how it imputes them.'")
     text = Ledger(folder / "ledger").study_text(found["pins"]["position"])
     _protocol(con, found, text)
-    create_views(con)
-    if files[1:]:
+    if not same:
+        layers.views(con, files[:1])  # what is created over a view is bound through it: over one layer is enough
+        create_views(con)
+    if same or files[1:]:
         layers.views(con, files)
     con.commit()
     con.close()
+
+
+def _opened(aside: Path, before: Path | None, made: str) -> tuple[duckdb.DuckDBPyConnection, bool]:
+    """Open a new serving file, and say whether it is a copy of the one `before`."""
+    if before:
+        shutil.copyfile(before, aside)
+        con = duckdb.connect(str(aside))
+        if layers.made_by(con) == made:
+            return con, True
+        con.close()
+        aside.unlink()
+    return duckdb.connect(str(aside)), False
 
 
 def _protocol(con: duckdb.DuckDBPyConnection, found: dict[str, Any], text: str) -> None:
@@ -129,7 +155,7 @@ def _protocol(con: duckdb.DuckDBPyConnection, found: dict[str, Any], text: str) 
         ),
     ):
         given = {"run": found["run"], "text": text} if table == "served" else None
-        con.execute(f"CREATE TABLE {table} AS {query}", given)
+        con.execute(f"CREATE OR REPLACE TABLE {table} AS {query}", given)
         con.execute(f"COMMENT ON TABLE {table} IS '{about}'")
 
 
@@ -143,12 +169,21 @@ def _levels(parsed: study.StudyFile) -> list[dict[str, Any]]:
 
 def create_views(con: duckdb.DuckDBPyConnection) -> None:
     """Create the views (and macros), each of the name of its file, after those that its text names."""
-    texts = {
-        name.removesuffix(".sql"): package_file(f"serve/views/{name}") for name in shipped_names("serve/views", ".sql")
-    }
+    texts = _texts()
     words = {name: set(_WORD.findall(_COMMENT.sub("", text))) for name, text in texts.items()}
     for name in ordered({name: sorted(named - {name}) for name, named in words.items()}):
         con.execute(texts[name])
+
+
+def _texts() -> dict[str, str]:
+    names = shipped_names("serve/views", ".sql")
+    return {name.removesuffix(".sql"): package_file(f"serve/views/{name}") for name in names}
+
+
+def _digest() -> str:
+    """Return a digest of what makes the views of a serving file, and of the engine that wrote it."""
+    tables = {name: (t.about, str(t.arrow())) for name, t in {**schema.state(), **schema.results()}.items()}
+    return storage.sha256(json.dumps([duckdb.__version__, tables, _texts()]).encode())
 
 
 _WORD = re.compile(r"\w+")

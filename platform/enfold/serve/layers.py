@@ -46,14 +46,16 @@ class Layer:
         return sum(rows for _, rows in self.counting.values())
 
 
-def wanted(folder: Path, run: str, found: dict[str, Any]) -> dict[int, Content]:
-    """Return what each slot of a finished run holds."""
+def wanted(folder: Path, run: str, found: dict[str, Any], have: list[Layer]) -> dict[int, Content]:
+    """Return what each slot of a finished run holds; only summaries of which `have` holds nothing are read."""
+    rows = {(slot, digest): rows for x in have for slot, (digest, rows) in x.counting.items()}
     out = {}
     for shard, digest in found["summaries"].items():
-        rows: dict[str, dict[str, int]] = manifest.summary(folder, run, found, shard)["rows"]
-        for begin, end in found["slots"][shard]:
-            for slot in range(begin, end):
-                out[slot] = digest, sum(table.get(str(slot), 0) for table in rows.values())
+        slots = [slot for begin, end in found["slots"][shard] for slot in range(begin, end)]
+        if any((slot, digest) not in rows for slot in slots):
+            tables = manifest.summary(folder, run, found, shard)["rows"].values()
+            rows |= {(slot, digest): sum(table.get(str(slot), 0) for table in tables) for slot in slots}
+        out |= {slot: (digest, rows[slot, digest]) for slot in slots}
     return out
 
 
@@ -133,20 +135,28 @@ def _table(
     con.unregister("part")
 
 
-def record(con: duckdb.DuckDBPyConnection, target: Path, layers: list[Layer]) -> None:
-    """Write into a serving file which layers it has and what counts in them, and attach them."""
-    con.execute("CREATE SCHEMA layers")
+def record(con: duckdb.DuckDBPyConnection, target: Path, layers: list[Layer], made: str) -> None:
+    """Write into a serving file which layers it has, what counts in them and what `made` its views; attach them."""
+    con.execute("CREATE SCHEMA IF NOT EXISTS layers")
+    con.execute("CREATE OR REPLACE TABLE layers.made AS SELECT $made AS digest", {"made": made})
     con.register("rows", pa.Table.from_pylist([{"layer": x.id, "sha256": x.sha256} for x in layers]))
-    con.execute("CREATE TABLE layers.files AS FROM rows")
+    con.execute("CREATE OR REPLACE TABLE layers.files AS FROM rows")
     held = [
         {"layer": x.id, "slot": s, "summary": x.counting.get(s, (None, 0))[0], "rows": x.counting.get(s, (None, 0))[1]}
         for x in layers
         for s in sorted(x.held)
     ]
     con.register("rows", pa.Table.from_pylist(held))
-    con.execute("CREATE TABLE layers.slots AS FROM rows")
+    con.execute("CREATE OR REPLACE TABLE layers.slots AS FROM rows")
     con.unregister("rows")
     attach(con, target)
+
+
+def made_by(con: duckdb.DuckDBPyConnection) -> str | None:
+    """Return the digest of what made the views of a serving file; none of a file from before there was one."""
+    with contextlib.suppress(duckdb.CatalogException):
+        return str(engine.one_row(con, "FROM layers.made")[0])
+    return None
 
 
 def views(con: duckdb.DuckDBPyConnection, layers: list[Layer]) -> None:
