@@ -114,7 +114,7 @@ def _looks(study: Path, run: str) -> dict[str, Callable[[str], bool]]:
     def of_the_index(what: str) -> bool:
         verify(path)
         opened = Ledger(path)
-        found = _refuses(lambda: opened.known(range(1024)))
+        found = _refuses(lambda: opened.index.known(range(1024)))
         if not found:
             assert _known(opened) == known, f"{what}: other ids are known"
         return found
@@ -147,7 +147,7 @@ def _looks(study: Path, run: str) -> dict[str, Callable[[str], bool]]:
 
 
 def _known(ledger: Ledger) -> set[tuple[Any, ...]]:
-    return {tuple(r.values()) for r in ledger.known(range(1024)).to_pylist()}
+    return {tuple(r.values()) for r in ledger.index.known(range(1024)).to_pylist()}
 
 
 def _refuses(do: Callable[[], object]) -> bool:

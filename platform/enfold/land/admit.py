@@ -42,7 +42,7 @@ def admit(ledger: Ledger, rows: pa.Table, *, unique: bool = False) -> Admitted:
         SELECT study_id, subject_id, {slot_sql()} AS slot FROM (SELECT DISTINCT study_id, subject_id FROM staged)
     """)
     slots = [slot for (slot,) in con.execute("SELECT DISTINCT slot FROM places").fetchall()]
-    known = ledger.known(slots)
+    known = ledger.index.known(slots)
     if known.num_rows == 0 and not ledger.redactions and (unique or _unique(con)):
         return Admitted(rows, rows.num_rows, 0, 0)
     con.register("known", known)

@@ -1,10 +1,8 @@
-"""The ledger: open it, append to it, read what a cut may see."""
+"""The ledger: open it, read what a cut may see, append to it (writing.py)."""
 
-import contextlib
 import datetime as dt
-import secrets
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,28 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from enfold import schema
-from enfold.errors import BusyError, DeniedError, IntegrityError, UsageError
-from enfold.ledger import (
-    batch,
-    bundles,
-    canonical,
-    commits,
-    engine,
-    ids,
-    merkle,
-    placement,
-    reading,
-    segments,
-    storage,
-    upcast,
-)
+from enfold.errors import IntegrityError, UsageError
+from enfold.ledger import bundles, canonical, engine, placement, reading, segments, storage, upcast, writing
 from enfold.ledger.chain import Chain
 from enfold.ledger.commits import Commit, Segment
+from enfold.ledger.index import Index
 from enfold.ledger.placement import Generation
 from enfold.ledger.reading import Slots
-
-ATTEMPTS = 50
-MAX_WORDS = 1_000  # characters of an author or a reason
 
 
 @dataclass
@@ -61,7 +44,7 @@ class Ledger:
             msg = f"{path}: no ledger here"
             raise UsageError(msg, remedy="Create the study first: enfold init STUDY")
         upcast.check_steps()
-        self._tail: tuple[int, int, pa.Table] = (0, 0, ids.SCHEMA.empty_table())  # after, up to, entries
+        self.index = Index(self)
         self.commits = Chain(path / "commits")
         self._lock = threading.Lock()
         self._forget(placement.newest(path, self.commits))
@@ -218,27 +201,6 @@ class Ledger:
         msg = "no study file has been landed up to this position"
         raise UsageError(msg, remedy="Land it: enfold land STUDY STUDY/study.toml")
 
-    def known(self, slots: Iterable[int]) -> pa.Table:
-        """Return the index entries (ledger/ids.py) of all stored events in these slots, at least."""
-        blocks = {ids.block(s) for s in slots}
-        while True:
-            found = ids.ranges(self.path / "index", [s.hash for s in self.commits.stored])
-            with contextlib.suppress(FileNotFoundError):  # a writer has merged it into another: look again
-                parts = [part for r in found for part in r.read(blocks)]
-                return pa.concat_tables([*parts, self._entries(found[-1].until if found else 0)])
-
-    def _entries(self, after: int) -> pa.Table:
-        """Return the index entries of all events after a position; what was read once is kept."""
-        since, upto, have = self._tail
-        if since != after:
-            since, upto, have = after, after, ids.SCHEMA.empty_table()
-        if upto < self.position:
-            with schema.using(self.added):
-                new = [ids.entries(t, self.read(t, after=upto)) for t in schema.events()]
-            have = pa.concat_tables([have, *new])
-        self._tail = (since, self.position, have)
-        return have
-
     def append(
         self,
         admit: Callable[["Ledger"], Draft],
@@ -258,134 +220,7 @@ class Ledger:
             BusyError: other writers won every attempt.
             UsageError: author or reason is empty, too long, or would not be seen as it is.
         """
-        _check_words(author=author, reason=reason)
-        with storage.writing(self.path) as unfinished:
-            self.refresh()
-            if unfinished:
-                self.heal()
-            if self.hidden:
-                from enfold.ledger import redact  # it imports this module
-
-                redact.take_out(self)
-            for _ in range(ATTEMPTS):
-                with schema.using(self.added):
-                    draft = admit(self)
-                if not draft.says_something:
-                    return None
-                with schema.using(self.added if draft.added is None else draft.added):
-                    commit = self._write(draft, kind, author, reason, sources or [], now())
-                self.refresh()
-                if commit is not None:
-                    self._index()
-                    return commit
-        msg = f"{self.path.parent.name}: other writers took {ATTEMPTS} positions in a row"
-        raise BusyError(msg, remedy="Nothing was written; run the command again.")
-
-    def heal(self) -> None:
-        """Remove what writers that were killed left behind; call it with the lock held."""
-        named = {self.path / s.path for s in self.segments}
-        own = self.path / "segments"
-        storage.sweep(self.path, lambda p: p in named or own not in p.parents)
-        storage.sync_tree(self.path)  # what is seen here need not be durable yet
-        for folder in (self.path.parent, self.path.parent.parent):
-            with contextlib.suppress(DeniedError):  # not ours to sync
-                storage.sync_folder(folder)
-
-    def _write(
-        self,
-        draft: Draft,
-        kind: str,
-        author: str,
-        reason: str,
-        sources: list[dict[str, Any]],
-        now: dt.datetime,
-    ) -> Commit | None:
-        position = self.position + 1
-        if self.head:  # a clock that was set back must not disorder recorded time
-            now = max(now, dt.datetime.fromisoformat(self.head.committed_at))
-        batches = {t: rows for t, rows in sorted(draft.batches.items()) if rows.num_rows}
-        schemas = self._write_schemas()
-        pieces = {
-            t: batch.write(t, rows, position, lambda part, t=t: self.write_segment(t, part, schemas))  # type: ignore[misc]
-            for t, rows in batches.items()
-        }
-        written = [p.segment for own in pieces.values() for p in own]
-        root = merkle.roots(p.leaves for own in pieces.values() for p in own).get(position) if written else None
-        record = Commit(
-            position=position,
-            previous=self.commits.head,
-            kind=kind,
-            committed_at=now.astimezone(dt.UTC).isoformat(timespec="microseconds"),
-            author=author,
-            reason=reason,
-            root=root or merkle.EMPTY_ROOT,
-            rows={t: rows.num_rows for t, rows in batches.items()},
-            schemas=schemas,
-            sources=sources,
-            details=draft.details,
-        )
-        hash_, data = commits.file_bytes(record, written)
-        try:
-            storage.create(self.path / "commits" / commits.commit_name(position), data)
-        except FileExistsError:
-            for s in written:
-                storage.remove(self.path / s.path)
-            return None
-        if self._tail[1] == position - 1:
-            fresh = [p.entries for own in pieces.values() for p in own]
-            self._tail = (self._tail[0], position, pa.concat_tables([self._tail[2], *fresh]))
-        return Commit(**{**vars(record), "hash": hash_})
-
-    def write_segment(self, event_type: str, rows: pa.Table, schemas: str) -> Segment:
-        """Write sorted rows as one segment file and return where it is and what it holds."""
-        data = segments.encode(rows)
-        slots, places = rows.column("slot"), pc.min_max(rows.column("position"))
-        name = f"segments/{event_type}/{places['max'].as_py():012d}-{secrets.token_hex(4)}.parquet"
-        storage.create(self.path / name, data)
-        return Segment(
-            path=name,
-            sha256=storage.sha256(data),
-            event_type=event_type,
-            schemas=schemas,
-            rows=rows.num_rows,
-            slot_from=slots[0].as_py(),
-            slot_until=slots[-1].as_py() + 1,
-            first_position=places["min"].as_py(),
-            last_position=places["max"].as_py(),
-            blocks=storage.block_digests(data) if len(data) > storage.BLOCK else (),
-        )
-
-    def _write_schemas(self) -> str:
-        """Store the schemas in force, once per change; return their digest."""
-        data = bundles.schema_bundle(schema.added())
-        digest = storage.sha256(data)
-        path = self.path / "schemas" / f"{digest[:16]}.json"
-        if not path.exists():
-            with contextlib.suppress(FileExistsError):
-                storage.create(path, data)
-        return digest
-
-    def _index(self) -> None:
-        """Extend the id index when enough events stand outside of it."""
-        hashes = [s.hash for s in self.commits.stored]
-        folder = self.path / "index"
-        found = ids.ranges(folder, hashes)
-        after = found[-1].until if found else 0
-        tail = self.placed_after(after) if after >= self.generation.upto else self.segments
-        rows = sum(s.rows for s in tail if s.last_position > after)
-        if rows < ids.INDEX_AFTER and (
-            self.position - after < ids.INDEX_COMMITS or self.position < 4 * ids.INDEX_COMMITS
-        ):
-            return
-        ids.extend(folder, hashes, self._entries(after))
-
-
-def _check_words(**words: str) -> None:
-    """Refuse an author or a reason that a screen would not show as it is: it is kept for ever."""
-    for name, text in words.items():
-        if not text.strip() or not text.isprintable() or len(text) > MAX_WORDS:
-            msg = f"the {name} is empty, longer than {MAX_WORDS} characters, or holds control characters"
-            raise UsageError(msg, remedy="Write it in one line of plain text. Nothing was written.")
+        return writing.append(self, admit, kind, author, reason, sources or [], now)
 
 
 def _with_content(stored: pa.Schema) -> pa.Schema:

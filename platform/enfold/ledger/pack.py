@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from enfold.ledger import placement, reading, redact, segments, storage
+from enfold.ledger import placement, reading, redact, segments, storage, writing
 from enfold.ledger.canonical import SLOTS
 from enfold.ledger.commits import Segment
 from enfold.ledger.ledger import Ledger
@@ -34,7 +34,7 @@ def pack(path: Path) -> Packed:
     with storage.writing(path) as unfinished:
         ledger = Ledger(path)
         if unfinished:
-            ledger.heal()
+            writing.heal(ledger)
         redact.take_out(ledger)
         old = ledger.segments
         new: list[Segment] = []
@@ -44,9 +44,9 @@ def pack(path: Path) -> Packed:
             if len(parts) == 1:
                 new += parts
             else:
-                new += [ledger.write_segment(event_type, rows, schemas) for rows in _sorted(path, parts)]
+                new += [writing.write_segment(path, event_type, rows, schemas) for rows in _sorted(path, parts)]
         if len(new) >= len(old):
-            ledger.heal()  # nothing gained: what was written goes again
+            writing.heal(ledger)  # nothing gained: what was written goes again
             return Packed(len(old), len(old))
         placement.put_in_force(path, ledger.commits, ledger.generation, new, ledger.generation.redacted, "packing")
         for s in old:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from enfold.errors import UsageError
-from enfold.ledger import canonical, merkle, placement, segments, storage
+from enfold.ledger import canonical, merkle, placement, segments, storage, writing
 from enfold.ledger.commits import Commit, Segment
 from enfold.ledger.ledger import Draft, Ledger
 from enfold.ledger.placement import Redacted
@@ -56,7 +56,7 @@ def complete(path: Path) -> int:
     with storage.writing(path) as unfinished:
         ledger = Ledger(path)
         if unfinished:
-            ledger.heal()
+            writing.heal(ledger)
         return take_out(ledger)
 
 
@@ -81,7 +81,7 @@ def take_out(ledger: Ledger) -> int:
         redacted += _leaves(ledger.shape(s), rows.filter(held))
         rest = rows.filter(pc.invert(held))
         if rest.num_rows:
-            new.append(ledger.write_segment(s.event_type, rest, s.schemas))
+            new.append(writing.write_segment(path, s.event_type, rest, s.schemas))
     redacted.sort(key=lambda r: (r.position, r.event_type, r.event_id, r.leaf))
     placement.put_in_force(path, ledger.commits, ledger.generation, new, redacted, "redaction")
     for s in replaced:

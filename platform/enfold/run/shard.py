@@ -6,12 +6,12 @@ import datetime as dt
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -35,6 +35,7 @@ from enfold.run.slots import counts
 
 MEMORY = "512MB"  # of a fold's database; what needs more is spilled to disk
 LESS = "160MB"  # the same where one subject has many rows: what is in hand besides is larger then
+T = TypeVar("T")
 _ROOMS: dict[int, Room] = {}
 WATCHED = "watched"  # folder of what was observed while working: seconds, rows, memory; no part of the results
 
@@ -120,13 +121,11 @@ def _work(job: Job, shard: Shard, clock: Clock, events: dict[str, pa.Table]) -> 
             out = evaluate(tasks, state, parsed, until.date() if until else None, job.threads)
         tables = {**state, **_gathered(out.derived, "derived"), **_gathered(out.verdicts, "verdicts")}
         schemas = {**schema.state(), **schema.results()}
-        names = sorted(tables)
-        with ThreadPoolExecutor(job.threads) as pool:
-            with clock.at("digest"):
-                slots = dict(zip(names, pool.map(lambda n: slot_digests(schemas[n], tables[n]), names), strict=True))
-                rows = {n: counts(tables[n]) for n in names}
-            with clock.at("write"):
-                files = dict(zip(names, pool.map(lambda n: _write(target, n, shard, tables[n]), names), strict=True))
+        with clock.at("digest"):
+            slots = _each(lambda name: slot_digests(schemas[name], tables[name]), tables, job.threads)
+            rows = {name: counts(table) for name, table in tables.items()}
+        with clock.at("write"):
+            files = _each(lambda name: _write(target, name, shard, tables[name]), tables, job.threads)
     observed = {"seconds": clock.seconds, "rows": read, "rows_read": rows_read, "peak_memory": peak_memory()}
     storage.replace(target / WATCHED / f"{shard.name}.json", json.dumps(observed).encode())
     summary = {
@@ -138,6 +137,15 @@ def _work(job: Job, shard: Shard, clock: Clock, events: dict[str, pa.Table]) -> 
     }
     data = json.dumps(summary, sort_keys=True).encode()
     storage.replace(target / "shards" / f"{shard.name}.json", data)
+
+
+def _each(call: Callable[[str], T], names: Iterable[str], threads: int) -> dict[str, T]:
+    """Return what `call` says of each name; one thread is the caller's own, for what another leaves takes memory."""
+    if threads == 1:
+        return {name: call(name) for name in names}
+    names = list(names)
+    with ThreadPoolExecutor(threads) as pool:
+        return dict(zip(names, pool.map(call, names), strict=True))
 
 
 def _write(target: Path, name: str, shard: Shard, rows: pa.Table) -> str:
