@@ -49,7 +49,7 @@ class Layer:
 def wanted(folder: Path, run: str, found: dict[str, Any], have: list[Layer]) -> dict[int, Content]:
     """Return what each slot of a finished run holds; only summaries of which `have` holds nothing are read."""
     rows = {(slot, digest): rows for x in have for slot, (digest, rows) in x.counting.items()}
-    out = {}
+    out: dict[int, Content] = {}
     for shard, digest in found["summaries"].items():
         slots = [slot for begin, end in found["slots"][shard] for slot in range(begin, end)]
         if any((slot, digest) not in rows for slot in slots):
