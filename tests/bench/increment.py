@@ -3,6 +3,8 @@
 A study of so many events (default one million) is landed, packed and run. Then, several times over, one new event of one
 subject is landed and `enfold run` is called in a process of its own, which runs and serves. Counted are the rows of the
 ledger that were read, seconds after start-up (the imports, which are measured beside), and CPU seconds of the process.
+Right before each stands a yardstick, since machines differ, and one machine from hour to hour: DuckDB's answer, with all
+threads, to the question of `alternatives.py` over a million events; its rows stay the same however large the study is.
 At the end everything is worked and served anew, and must give the same digests and the same rows served.
 """
 
@@ -16,6 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import alternatives
 import cohort
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -36,6 +39,8 @@ QUERIES = {
     "events by type": "SELECT event_type, count(*) FROM events WHERE effective GROUP BY ALL",
 }
 
+
+YARD = 1_000_000  # events of the yardstick
 
 # `enfold run` with its imports made first, so that both can be measured
 COMMAND = """
@@ -116,16 +121,23 @@ def main() -> None:
     root = Path(tempfile.mkdtemp(prefix="enfold-bench-"))
     try:
         study = root / "study"
-        count = cohort.enlarge(cohort.demo(root / "small"), study, events)
+        small = cohort.demo(root / "small")
+        count = cohort.enlarge(small, study, events)
         pack.pack(study / "ledger")
+        cohort.enlarge(small, root / "million", YARD)
+        alternatives.prepare(root / "million", root / "yard")
         first = command(study)
         print(json.dumps({"events": count, "first run": _without_digests(first)}, indent=1), flush=True)
         one_file = queries(study)
         for n in range(times):
             land_one(study, (n + 0.5) / times)
+            yardstick = alternatives.one("duckdb", root / "yard")["seconds"]
             found = command(study)
             share = round(100 * found["rows_read"] / count, 3)
-            print(json.dumps({"rows read, %": share, **_without_digests(found)}), flush=True)
+            ratio = {"yardstick": yardstick, "÷ yardstick": round(found["seconds"] / yardstick, 2)}
+            print(
+                json.dumps({"rows read, %": share, **ratio, **_without_digests(found)}, ensure_ascii=False), flush=True
+            )
         print(json.dumps({"queries over one layer": one_file}))
         print(json.dumps({f"queries over {len(layers.of(current(study)))} layers": queries(study)}), flush=True)
         by_steps = served(study)

@@ -122,7 +122,7 @@ def test_a_missing_plugin_exits_with_6_and_the_others_stand(demo_copy: Path, tmp
 def test_denied_internal_and_busy(
     demo_copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from enfold.ledger import storage
+    from enfold.ledger import storage, writing
     from enfold.ledger.ledger import Ledger
 
     visit = demo_copy.parent / "visit.csv"
@@ -144,7 +144,7 @@ def test_denied_internal_and_busy(
         assert enfold(land) == 1
         assert "patient's value" not in capsys.readouterr().err
     with monkeypatch.context() as patch:
-        patch.setattr(Ledger, "_write", lambda *_: None)  # another writer is always first
+        patch.setattr(writing, "_commit", lambda *_: None)  # another writer is always first
         assert enfold(land) == 75
     assert Ledger(demo_copy / "ledger").position == head
     assert enfold(["verify", str(demo_copy)]) == 0

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from enfold.ledger import commits, storage
-from enfold.ledger.ledger import Ledger
+from enfold.ledger import commits, storage, writing
 from faults import bitrot, powerloss, syscalls
 
 SEED = 1
@@ -24,7 +23,7 @@ def _no_sync_after_a_kill(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
 
 
 def _nobody_heals(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
-    monkeypatch.setattr(Ledger, "heal", lambda self: None)
+    monkeypatch.setattr(writing, "heal", lambda ledger: None)
     return lambda: syscalls.fail_all(1, ("pack",), SEED, ("EIO",))
 
 
