@@ -98,7 +98,7 @@ def _write(
     What differs from the file `before` is a few small tables, and over which layers its tables are views. So that one
     is copied, if it has the views of today: to create them takes as long as to write a small layer.
     """
-    made = _digest()
+    made = _digest(found)
     con, same = _opened(aside, before, made)
     con.execute("SET TimeZone = 'UTC'")
     con.begin()  # one transaction: each of its own would be synced to the disk
@@ -181,10 +181,10 @@ def _texts() -> dict[str, str]:
     return {name.removesuffix(".sql"): package_file(f"serve/views/{name}") for name in names}
 
 
-def _digest() -> str:
-    """Return a digest of what makes the views of a serving file, and of the engine that wrote it."""
+def _digest(found: dict[str, Any]) -> str:
+    """Return a digest of what makes the views of a run's serving file, and of enfold and the engine that wrote it."""
     tables = {name: (t.about, str(t.arrow())) for name, t in {**schema.state(), **schema.results()}.items()}
-    return storage.sha256(json.dumps([duckdb.__version__, tables, _texts()]).encode())
+    return storage.sha256(json.dumps([found["pins"]["libraries"], tables, _texts()]).encode())
 
 
 _WORD = re.compile(r"\w+")
