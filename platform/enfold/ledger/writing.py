@@ -4,6 +4,7 @@ import contextlib
 import datetime as dt
 import secrets
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +104,7 @@ def _commit(
     batches = {t: rows for t, rows in sorted(draft.batches.items()) if rows.num_rows}
     schemas = _write_schemas(ledger.path)
     pieces = {
-        t: batch.write(t, rows, position, lambda part, t=t: write_segment(ledger.path, t, part, schemas))  # type: ignore[misc]
+        t: batch.write(t, rows, position, partial(write_segment, ledger.path, t, schemas=schemas))
         for t, rows in batches.items()
     }
     written = [p.segment for own in pieces.values() for p in own]

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -139,11 +139,10 @@ def _work(job: Job, shard: Shard, clock: Clock, events: dict[str, pa.Table]) -> 
     storage.replace(target / "shards" / f"{shard.name}.json", data)
 
 
-def _each(call: Callable[[str], T], names: Iterable[str], threads: int) -> dict[str, T]:
+def _each(call: Callable[[str], T], names: Collection[str], threads: int) -> dict[str, T]:
     """Return what `call` says of each name; one thread is the caller's own, for what another leaves takes memory."""
     if threads == 1:
         return {name: call(name) for name in names}
-    names = list(names)
     with ThreadPoolExecutor(threads) as pool:
         return dict(zip(names, pool.map(call, names), strict=True))
 
