@@ -5,6 +5,9 @@ import json
 import re
 import secrets
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +50,8 @@ def build(folder: Path, run: str, *, publish: bool = True, anew: bool = False) -
     with schema.using(added_in(folder, found["pins"]["position"])), storage.writing(target.parent) as unfinished:
         if unfinished:  # a build that was killed left files aside
             layers.sweep(target.parent)
-        aside = target.with_name(f".{secrets.token_hex(8)}.duckdb")
-        files, before = _layers(aside, target, folder, run, found, anew=anew)
-        _write(aside, target, folder, found, files, before)
-        aside.replace(target)
+        parts = _parts(target, folder, run, found, anew=anew)
+        files = _write(target, folder, run, found, parts)
         storage.sync_folder(target.parent)
         for path in target.parent.glob(f"{run}-*.duckdb"):
             if path not in {layers.file_of(target, x.id) for x in files}:  # of an earlier build
@@ -61,13 +62,20 @@ def build(folder: Path, run: str, *, publish: bool = True, anew: bool = False) -
     return target
 
 
-def _layers(
-    aside: Path, target: Path, folder: Path, run: str, found: dict[str, Any], *, anew: bool
-) -> tuple[list[layers.Layer], Path | None]:
-    """Put every layer of a serving file in its place: those taken over, and one of what is new.
+@dataclass(frozen=True)
+class _Parts:
+    """What a serving file is made of: layers taken over, what a new one is to hold, and the serving file in force.
 
-    Returned are the layers, and the serving file in force if some are its own.
+    The last only if the layers are its own.
     """
+
+    kept: list[layers.Layer]
+    new: dict[int, layers.Content]
+    before: Path | None
+
+
+def _parts(target: Path, folder: Path, run: str, found: dict[str, Any], *, anew: bool) -> _Parts:
+    """Plan the layers of a serving file, and put those that are taken over in their place."""
     have: list[layers.Layer] = []
     source = target
     if not anew and target.exists():
@@ -84,25 +92,45 @@ def _layers(
                 storage.share(layers.file_of(source, layer.id), layers.file_of(target, layer.id))
         except FileNotFoundError:
             kept, new = [], set(wanted)
-    before = source if kept and source != target else None
-    if new:
-        kept = [*kept, layers.write(target, aside, folder, run, found, {s: wanted[s] for s in new})]
-    return kept, before
+    return _Parts(kept, {s: wanted[s] for s in new}, source if kept and source != target else None)
 
 
-def _write(
-    aside: Path, target: Path, folder: Path, found: dict[str, Any], files: list[layers.Layer], before: Path | None
-) -> None:
-    """Write the serving file over its layers, by way of `aside`.
+def _write(target: Path, folder: Path, run: str, found: dict[str, Any], parts: _Parts) -> list[layers.Layer]:
+    """Write the serving file, and meanwhile its new layer; return all its layers.
 
-    What differs from the file `before` is a few small tables, and over which layers its tables are views. So that one
+    What differs from the file before is a few small tables, and over which layers its tables are views. So that one
     is copied, if it has the views of today: to create them takes as long as to write a small layer.
     """
-    made = _digest(found)
+    made, aside = _digest(found), _aside(target)
+    with ThreadPoolExecutor(1) as beside:  # in a context of its own: the definitions in force are the caller's
+        begun = beside.submit(copy_context().run, _begun, aside, folder, found, parts.before, made)
+        files = parts.kept
+        if parts.new:
+            files = [*files, layers.write(target, _aside(target), folder, run, found, parts.new)]
+        con, same = begun.result()
+    layers.record(con, target, files, made)
+    if not same:
+        layers.views(con, files[:1])  # what is created over a view is bound through it: over one layer is enough
+        create_views(con)
+    if same or files[1:]:
+        layers.views(con, files)
+    con.commit()
+    con.close()
+    aside.replace(target)
+    return files
+
+
+def _aside(target: Path) -> Path:
+    return target.with_name(f".{secrets.token_hex(8)}.duckdb")
+
+
+def _begun(
+    aside: Path, folder: Path, found: dict[str, Any], before: Path | None, made: str
+) -> tuple[duckdb.DuckDBPyConnection, bool]:
+    """Begin a serving file: all but layers and views. Also say whether it is a copy of the one `before`."""
     con, same = _opened(aside, before, made)
     con.execute("SET TimeZone = 'UTC'")
     con.begin()  # one transaction: each of its own would be synced to the disk
-    layers.record(con, target, files, made)
     con.register(
         "info", pa.table({"key": list(found["pins"]), "value": [json.dumps(v) for v in found["pins"].values()]})
     )
@@ -117,13 +145,7 @@ def _write(
     con.execute("COMMENT ON TABLE asked IS 'Endpoints that the study file asks for, and how it imputes them.'")
     text = Ledger(folder / "ledger").study_text(found["pins"]["position"])
     _protocol(con, found, text)
-    if not same:
-        layers.views(con, files[:1])  # what is created over a view is bound through it: over one layer is enough
-        create_views(con)
-    if same or files[1:]:
-        layers.views(con, files)
-    con.commit()
-    con.close()
+    return con, same
 
 
 def _opened(aside: Path, before: Path | None, made: str) -> tuple[duckdb.DuckDBPyConnection, bool]:

@@ -9,7 +9,8 @@ are never many, and no event pays for all of them.
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ from enfold.run.slots import slots_of
 SHARE = 4  # layers that together would hold more than a quarter of all rows beside the first are one again
 FEW = 16  # so many layers may stand; a new one beyond that takes in what the smallest holds
 MEMORY = "2GB"  # of DuckDB while it sorts; what is more goes to disk
-SMALL = 500_000  # rows; a layer of fewer is written by one thread, and not in order: it is read as a whole anyway
+SMALL = 500_000  # rows; a layer of fewer is not written in order: it is read as a whole anyway
+GROUP = 4096  # rows of it that one thread compresses at once: of the usual 122,880, one would do nearly all of it
 
 Content = tuple[str, int]  # of a slot: digest of the summary that its rows are from, and how many they are
 
@@ -81,17 +83,31 @@ def file_of(target: Path, layer: str) -> Path:
 
 def write(target: Path, aside: Path, folder: Path, run: str, found: dict[str, Any], what: dict[int, Content]) -> Layer:
     """Write a layer of these slots from the run's verified files, by way of `aside`."""
-    con = duckdb.connect(str(aside))
+    small = sum(rows for _, rows in what.values()) < SMALL
+    con = duckdb.connect()
     con.execute("SET TimeZone = 'UTC'")
     con.execute(f"SET temp_directory = '{engine.spill().replace(chr(39), chr(39) * 2)}'")
     con.execute(f"SET memory_limit = '{MEMORY}'")
-    small = sum(rows for _, rows in what.values()) < SMALL
-    if small:
-        con.execute("SET threads = 1")  # more would cost more than they do
+    tables = {**schema.state(), **schema.results()}
+    shapes = {name: table.arrow().append(pa.field("slot", pa.int16())) for name, table in tables.items()}
+
+    def read(name: str) -> Iterator[pa.RecordBatch]:
+        return _read(folder, run, found, name, shapes[name], what)
+
+    group = f", ROW_GROUP_SIZE {GROUP}" if small else ""
+    con.execute(f"ATTACH '{str(aside).replace(chr(39), chr(39) * 2)}' AS layer (READ_WRITE{group})")
+    con.execute("USE layer")
     con.begin()  # one transaction: each of its own would be synced to the disk
-    for name, table in {**schema.state(), **schema.results()}.items():
-        _table(con, name, table, folder, run, found, what, in_order=not small)
+    if small:
+        with ThreadPoolExecutor(engine.cores()) as pool:  # some tables are read while others are written
+            for name, batches in zip(tables, pool.map(lambda name: [*read(name)], tables), strict=True):
+                _table(con, name, shapes[name], batches)
+    else:
+        for name, table in tables.items():
+            _table(con, name, shapes[name], read(name), "ORDER BY " + ", ".join(f'"{k}"' for k in table.key))
     con.commit()
+    con.execute("USE memory")
+    con.execute("DETACH layer")
     con.close()
     text = json.dumps({slot: digest for slot, (digest, _) in sorted(what.items())})
     made = Layer(storage.sha256(text.encode())[:16], _sha256(aside), frozenset(what), what)
@@ -99,33 +115,30 @@ def write(target: Path, aside: Path, folder: Path, run: str, found: dict[str, An
     return made
 
 
+def _read(
+    folder: Path, run: str, found: dict[str, Any], name: str, shape: pa.Schema, slots: dict[int, Content]
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of these slots in one table, one shard in memory at a time."""
+    for shard in found["shards"]:
+        if any(n in slots for begin, end in found["slots"][shard] for n in range(begin, end)):
+            rows = manifest.part(folder, run, found, name, shard, slots)
+            yield from rows.append_column("slot", pa.array(slots_of(rows), pa.int16())).cast(shape).to_batches()
+
+
 def _table(
-    con: duckdb.DuckDBPyConnection,
-    name: str,
-    table: schema.Table,
-    folder: Path,
-    run: str,
-    found: dict[str, Any],
-    slots: dict[int, Content],
-    *,
-    in_order: bool,
+    con: duckdb.DuckDBPyConnection, name: str, shape: pa.Schema, batches: Iterable[pa.RecordBatch], order: str = ""
 ) -> None:
-    """Write the rows of these slots, one shard in memory at a time; if wanted, in order of the table's key."""
-    shape = table.arrow().append(pa.field("slot", pa.int16()))
-    shards = [s for s in found["shards"] if any(n in slots for b, e in found["slots"][s] for n in range(b, e))]
+    """Write a table."""
     failed = []
 
-    def batches() -> Iterator[pa.RecordBatch]:
+    def passed() -> Iterator[pa.RecordBatch]:
         try:
-            for shard in shards:
-                rows = manifest.part(folder, run, found, name, shard, slots)
-                yield from rows.append_column("slot", pa.array(slots_of(rows), pa.int16())).cast(shape).to_batches()
+            yield from batches
         except Exception as error:
             failed.append(error)  # DuckDB would make another one of it
             raise
 
-    con.register("part", pa.RecordBatchReader.from_batches(shape, batches()))
-    order = "ORDER BY " + ", ".join(f'"{k}"' for k in table.key) if in_order else ""
+    con.register("part", pa.RecordBatchReader.from_batches(shape, passed()))
     try:
         con.execute(f'CREATE TABLE "{name}" AS SELECT * FROM part {order}')
     except Exception:
