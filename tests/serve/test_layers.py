@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -155,6 +156,15 @@ def test_what_a_killed_build_left_goes(study: Path) -> None:
     build(study, file.stem)
     assert not any(path.exists() for path in left)
     assert len(layers.of(file)) == 2, "and what is in use stays"
+
+
+def test_a_small_layer_lies_in_groups_that_threads_share(study: Path) -> None:
+    first = layers.of(current(study))[0]
+    con = duckdb.connect(str(layers.file_of(current(study), first.id)), read_only=True)
+    rows = con.execute("SELECT count(*) FROM findings").fetchall()[0][0]
+    groups = con.execute("SELECT count(DISTINCT row_group_id) FROM pragma_storage_info('findings')").fetchall()[0][0]
+    assert groups == -(-rows // layers.GROUP)
+    assert not list(current(study).parent.glob("*.wal"))
 
 
 def test_only_reads_reach_layers(study: Path) -> None:

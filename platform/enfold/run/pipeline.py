@@ -4,7 +4,6 @@ Elements are descriptors, never rows; the graph is linear and has one sink, our 
 runners drop branches or write empty files without saying so (docs/decisions/0004-beam.md).
 """
 
-import contextlib
 import logging
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -13,14 +12,13 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners import create_runner
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-from apache_beam.runners.worker.statesampler import StateSampler
 
 from enfold.ledger.engine import cores
 from enfold.run.plan import Shard
+from enfold.run.sampler import sampled_often
 from enfold.run.shard import Job, work
 
 LOCAL = frozenset({"FnApiRunner", "DirectRunner"})
-SAMPLED, OFTEN = 200, 10  # milliseconds
 UNLISTED = {"DaskRunner": "apache_beam.runners.dask.dask_runner.DaskRunner"}  # Beam finds it by its path only
 
 
@@ -45,31 +43,13 @@ def run_pipeline(job: Job, shards: Iterable[Shard], runner: str, options: list[s
         options = [*options, "--direct_running_mode=multi_threading", f"--direct_num_workers={cores()}"]
     pipeline = beam.Pipeline(runner=_runner(runner), options=PipelineOptions(options))
     build(pipeline, job, descriptors)
-    with _sampled_often():
+    with sampled_often():
         result = pipeline.run()
         try:
             result.wait_until_finish()
         finally:
             if runner == "DaskRunner":
                 result.client.close()  # which Beam leaves open
-
-
-@contextlib.contextmanager
-def _sampled_often() -> Iterator[None]:
-    """Let a bundle end when it is done.
-
-    Beam looks five times a second at what a worker does, and a bundle waits for the next look before it ends: a tenth
-    of a second on average. How often is no option, only a default value; where it is something else, it stays.
-    """
-    usual = StateSampler.__init__.__defaults__
-    if usual != (SAMPLED,):
-        yield
-        return
-    try:
-        StateSampler.__init__.__defaults__ = (OFTEN,)
-        yield
-    finally:
-        StateSampler.__init__.__defaults__ = usual
 
 
 def build(pipeline: beam.Pipeline, job: Job, descriptors: list[str]) -> None:
