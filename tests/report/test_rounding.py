@@ -4,7 +4,7 @@ from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from enfold.report.rounding import exact, rounded
@@ -35,12 +35,14 @@ def test_ties(value: str, mode: str, text: str) -> None:
 
 
 @given(st.fractions(max_denominator=500))
+@example(Fraction(2 * 10**27 + 1, 2))  # of 29 digits
 def test_exact_text_loses_nothing(value: Fraction) -> None:
     assert Fraction(exact(value)) == value
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [("1/2", "0.5"), ("950/11", "950/11"), ("-7", "-7"), ("3/20000", "0.00015")]
+    ("value", "text"),
+    [("1/2", "0.5"), ("950/11", "950/11"), ("-7", "-7"), ("3/20000", "0.00015"), ("1/10000000", "0.0000001")],
 )
 def test_exact_text_is_a_number_where_one_is_finite(value: str, text: str) -> None:
     assert exact(Fraction(value)) == text

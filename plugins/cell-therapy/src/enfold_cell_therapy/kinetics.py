@@ -63,8 +63,8 @@ class ExpansionRule(SqlRule):
             area = log_trapezoid(fall["days"], fall["high"], fall["low"], context)
             areas[key] = context.add(areas.get(key, Decimal(0)), area)
         values = [
-            (row["value_number"] + areas.get((row["subject_id"], row["period"]), Decimal(0))).quantize(
-                PLACES, context=context
+            context.quantize(
+                context.add(row["value_number"], areas.get((row["subject_id"], row["period"]), Decimal(0))), PLACES
             )
             if row["criterion"] == "auc" and row["value_number"] is not None
             else row["value_number"]
