@@ -11,10 +11,9 @@ def rounded(value: Fraction | Decimal | int, places: int = 1, rounding: str = "h
     twice = 2 * rest - exact.denominator
     if twice > 0 or (twice == 0 and (rounding == "half_up" or digits % 2)):
         digits += 1
+    # not by way of a Decimal: that would be cut to 28 digits, and a small one shown with an exponent
     sign = "-" if value < 0 and digits else ""
-    text = str(digits).rjust(
-        places + 1, "0"
-    )  # as a Decimal it would be cut to 28 digits, and small ones get an exponent
+    text = str(digits).zfill(places + 1)
     return f"{sign}{text[:-places]}.{text[-places:]}" if places else f"{sign}{text}"
 
 

@@ -34,6 +34,7 @@ class FoldAndEvaluate(beam.DoFn):
         yield shard.name if work(self.job, shard) else f"{shard.name} failed"
 
 
+@sampled_often()
 def run_pipeline(job: Job, shards: Iterable[Shard], runner: str, options: list[str]) -> None:
     """Build and run the pipeline; blocks until every shard is written."""
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
@@ -43,13 +44,12 @@ def run_pipeline(job: Job, shards: Iterable[Shard], runner: str, options: list[s
         options = [*options, "--direct_running_mode=multi_threading", f"--direct_num_workers={cores()}"]
     pipeline = beam.Pipeline(runner=_runner(runner), options=PipelineOptions(options))
     build(pipeline, job, descriptors)
-    with sampled_often():
-        result = pipeline.run()
-        try:
-            result.wait_until_finish()
-        finally:
-            if runner == "DaskRunner":
-                result.client.close()  # which Beam leaves open
+    result = pipeline.run()
+    try:
+        result.wait_until_finish()
+    finally:
+        if runner == "DaskRunner":
+            result.client.close()  # which Beam leaves open
 
 
 def build(pipeline: beam.Pipeline, job: Job, descriptors: list[str]) -> None:
