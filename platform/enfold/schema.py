@@ -318,6 +318,11 @@ def results() -> dict[str, Table]:
     return shipped_tables("results")
 
 
+def tables() -> dict[str, Table]:
+    """Return all tables that a run makes: those of state, then results."""
+    return {**state(), **results()}
+
+
 def instruments() -> dict[str, Instrument]:
     """Return every instrument, by name; those that plugins add come last."""
     return _instruments(added())

@@ -15,6 +15,7 @@ from enfold.fold.cut import Cut
 from enfold.fold.resolve import resolve
 from enfold.ledger import engine
 from enfold.ledger.canonical import content_sql, filled
+from enfold.quoting import literal
 from enfold.shipped import package_file
 from enfold.study import StudyFile
 
@@ -197,7 +198,7 @@ def _sorted(con: duckdb.DuckDBPyConnection, table: schema.Table, study_id: str, 
 
     Arrow sorts by key: DuckDB would hold all columns a second time to do so.
     """
-    study = "'" + study_id.replace("'", "''") + "' AS study_id"
+    study = f"{literal(study_id)} AS study_id"
     columns = ", ".join(study if c == "study_id" else f'"{c}"' for c in table.names)
     query = f"SELECT {columns} FROM ({query})"
     key = [c for c in table.key if c != "study_id"]

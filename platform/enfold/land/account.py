@@ -7,9 +7,9 @@ import duckdb
 
 from enfold.errors import UsageError
 from enfold.land import told
-from enfold.land.mapping import quote
 from enfold.land.readers import ROW
 from enfold.ledger import engine
+from enfold.quoting import quote
 
 if TYPE_CHECKING:
     from enfold.land.stage import Staged

@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from enfold import schema
 from enfold.land import shapes
-from enfold.land.mapping import literal, quote
 from enfold.land.values import Values
 from enfold.ledger import canonical, engine
+from enfold.quoting import literal, quote
 from enfold.schema import Field
 
 WHEN = (

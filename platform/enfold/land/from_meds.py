@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 from enfold import extras
 from enfold.errors import UsageError
 from enfold.land import from_json, from_parquet, limits, readers
-from enfold.land.mapping import literal
 from enfold.land.readers import Source
 from enfold.ledger.storage import sha256
+from enfold.quoting import literal
 
 CODES, DATASET, SPLITS = "metadata/codes.parquet", "metadata/dataset.json", "metadata/subject_splits.parquet"
 MEND = (

@@ -16,11 +16,12 @@ import pyarrow.compute as pc
 
 from enfold.errors import UsageError
 from enfold.land import account, limits, readers
-from enfold.land.mapping import Mapping, literal, quote
+from enfold.land.mapping import Mapping
 from enfold.land.mapping_check import VALUE, columns_of
 from enfold.land.readers import ROW, Source
 from enfold.land.redcap_dictionary import BOX, RAW, STRUCTURE, Field, choices, columns_of_export
 from enfold.ledger import engine
+from enfold.quoting import literal, quote
 
 REPEATS = "redcap_repeat_instrument"
 

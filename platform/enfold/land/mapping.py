@@ -43,6 +43,7 @@ from enfold.errors import UsageError
 from enfold.land import limits, mapping_check
 from enfold.land.mapping_check import ITEM, VALUE, columns_of
 from enfold.ledger.storage import sha256
+from enfold.quoting import literal, quote
 from enfold.shipped import shipped
 
 RESULT = r"^\s*(<=|>=|<|>)?\s*([+-]?[0-9]+(\.[0-9]*)?)\s*$"  # a number, with its comparator
@@ -273,16 +274,6 @@ def rounded(column: str, digits: int) -> str:
 def is_result(text: str) -> bool:
     """Return whether `part` takes a text for a number, with or without its comparator."""
     return re.search(RESULT, text) is not None
-
-
-def quote(name: str) -> str:
-    """Return `name` as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Return `text` as an SQL string."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _fits(pattern: str, column: str) -> bool:

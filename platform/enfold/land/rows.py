@@ -12,9 +12,10 @@ import pyarrow as pa
 from enfold import schema
 from enfold.land import told
 from enfold.land.changes import NAMESPACE
-from enfold.land.mapping import ENVELOPE_TARGETS, Rule, literal, quote, target_sql
+from enfold.land.mapping import ENVELOPE_TARGETS, Rule, target_sql
 from enfold.land.readers import ROW
 from enfold.ledger.forms import fold
+from enfold.quoting import literal, quote
 
 if TYPE_CHECKING:
     from enfold.land.stage import Staged

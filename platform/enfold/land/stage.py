@@ -11,10 +11,11 @@ from enfold.errors import ConflictError, UsageError
 from enfold.land import account, check, limits, told, typed
 from enfold.land.changes import staged_schema
 from enfold.land.check import Check
-from enfold.land.mapping import Mapping, Rule, literal, quote, rounded
+from enfold.land.mapping import Mapping, Rule, rounded
 from enfold.land.readers import ROW, Source
 from enfold.land.rows import folded, rows_of
 from enfold.ledger import engine
+from enfold.quoting import literal, quote
 
 
 @dataclass

@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from enfold.errors import UsageError
 from enfold.land import limits
-from enfold.land.mapping import literal, quote
 from enfold.land.readers import ROW, Source
 from enfold.ledger import engine
+from enfold.quoting import literal, quote
 
 NEEDED = ("RDOMAIN", "USUBJID", "IDVAR", "IDVARVAL", "QNAM", "QVAL")
 MEND = "Nothing was landed. Export both files at one time, from one place."

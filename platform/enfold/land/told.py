@@ -14,9 +14,10 @@ import duckdb
 import pyarrow as pa
 
 from enfold.land import changes, check
-from enfold.land.mapping import Mapping, quote
+from enfold.land.mapping import Mapping
 from enfold.land.readers import ROW
 from enfold.ledger.canonical import content_digest
+from enfold.quoting import quote
 
 if TYPE_CHECKING:
     from enfold.land.stage import Staged

@@ -5,10 +5,10 @@ import pyarrow.compute as pc
 
 from enfold import schema
 from enfold.land.changes import keep_folded, with_ids
-from enfold.land.mapping import quote
 from enfold.land.readers import ROW
 from enfold.land.rows import constant
 from enfold.ledger import engine, hashes
+from enfold.quoting import quote
 from enfold.schema import KINDS, Field
 
 

@@ -6,7 +6,7 @@ import duckdb
 import pyarrow as pa
 
 from enfold.land import shapes
-from enfold.land.mapping import quote
+from enfold.quoting import quote
 
 if TYPE_CHECKING:
     from enfold.land.check import Check

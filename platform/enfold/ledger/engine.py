@@ -15,6 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from enfold.errors import DeniedError
+from enfold.quoting import literal
 
 
 def connect(threads: int = 1) -> duckdb.DuckDBPyConnection:
@@ -22,7 +23,7 @@ def connect(threads: int = 1) -> duckdb.DuckDBPyConnection:
     con = duckdb.connect(":memory:")
     con.execute("SET GLOBAL TimeZone = 'UTC'")  # cursors too
     con.execute(f"SET threads = {threads:d}")
-    con.execute(f"SET temp_directory = '{spill().replace(chr(39), chr(39) * 2)}'")
+    con.execute(f"SET temp_directory = {literal(spill())}")
     con.execute("SET enable_external_access = false")
     con.execute("SET preserve_insertion_order = false")
     return con

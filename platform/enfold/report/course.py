@@ -6,7 +6,8 @@ from typing import Any
 import duckdb
 
 from enfold.errors import UsageError
-from enfold.report.plots.plan import literal, rows
+from enfold.quoting import literal
+from enfold.report.plots.plan import rows
 from enfold.shipped import package_file
 from enfold.study import StudyFile
 

@@ -15,6 +15,7 @@ from enfold.errors import UsageError
 from enfold.fold import cuts
 from enfold.fold.cut import Cut
 from enfold.ledger.ledger import Ledger
+from enfold.quoting import literal
 from enfold.report.abstract import figures_of
 from enfold.run.digest import HOST_STAMPS
 from enfold.run.run import run
@@ -49,8 +50,7 @@ def both(a: Path, b: Path) -> duckdb.DuckDBPyConnection:
     con = duckdb.connect(":memory:")
     con.execute("SET TimeZone = 'UTC'")
     for name, file in (("a", a), ("b", b)):
-        path = str(file).replace("'", "''")
-        con.execute(f"ATTACH '{path}' AS {name} (READ_ONLY)")
+        con.execute(f"ATTACH {literal(str(file))} AS {name} (READ_ONLY)")
         layers.attach(con, file, name)
     con.execute(_EVENTS)
     return con
@@ -102,7 +102,7 @@ _EVENTS = """
 
 
 def _columns(table: str) -> tuple[list[str], list[str]]:
-    found = {**schema.state(), **schema.results()}[table]
+    found = schema.tables()[table]
     key = list(found.key)
     return key, [n for n in found.names if n not in key and n not in NOT_SAID]
 

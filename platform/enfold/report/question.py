@@ -7,6 +7,7 @@ import duckdb
 
 from enfold import study
 from enfold.errors import UsageError
+from enfold.quoting import literal
 from enfold.report.cells import Cells
 from enfold.report.sheet import SYNTHETIC, Line, Sheet
 from enfold.study import StudyFile
@@ -121,10 +122,5 @@ def population(name: str) -> str:
     """Return the common table expression of an analysis set."""
     return (
         "population AS (\n    SELECT study_id, subject_id FROM analysis_sets"
-        f" WHERE set = {text(name)} AND included = 'yes'\n)"
+        f" WHERE set = {literal(name)} AND included = 'yes'\n)"
     )
-
-
-def text(value: str) -> str:
-    """Return a value as SQL text."""
-    return "'" + value.replace("'", "''") + "'"

@@ -23,7 +23,7 @@ def gather(target: Path, shards: list[Shard], failures: list[dict[str, Any]]) ->
     Raises:
         EnfoldError: a shard reported nothing, though the pipeline ended.
     """
-    names = [*schema.state(), *schema.results()]
+    names = [*schema.tables()]
     last = {slot: shard for shard in shards for slot in shard.slots}
     slots: dict[str, dict[int, str]] = {n: {} for n in names}
     rows = dict.fromkeys(names, 0)

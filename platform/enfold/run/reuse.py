@@ -55,7 +55,7 @@ def _is_whole(target: Path, shard: Shard) -> bool:
         summary = json.loads(storage.read(target / "shards" / f"{shard.name}.json"))
         for name, digest in summary["files"].items():
             storage.read_verified(target / name / f"{shard.name}.parquet", digest)
-        tables = {*schema.state(), *schema.results()}
+        tables = set(schema.tables())
         return bool(summary["shard"] == shard.text and set(summary["files"]) == tables and not summary["failures"]
                     and MARK not in summary)  # fmt: skip
     except (FileNotFoundError, IntegrityError, ValueError, KeyError, TypeError, AttributeError):
@@ -103,7 +103,7 @@ def _described(source: Path, before: dict[str, Any], name: str) -> tuple[Shard, 
 
 
 def _link(source: Path, target: Path, shards: list[Shard]) -> None:
-    for folder, suffix in [("shards", "json"), *((t, "parquet") for t in (*schema.state(), *schema.results()))]:
+    for folder, suffix in [("shards", "json"), *((t, "parquet") for t in schema.tables())]:
         storage.share_all(source / folder, target / folder, [f"{shard.name}.{suffix}" for shard in shards])
 
 

@@ -120,7 +120,7 @@ def _work(job: Job, shard: Shard, clock: Clock, events: dict[str, pa.Table]) -> 
             until = job.cut.occurred_until
             out = evaluate(tasks, state, parsed, until.date() if until else None, job.threads)
         tables = {**state, **_gathered(out.derived, "derived"), **_gathered(out.verdicts, "verdicts")}
-        schemas = {**schema.state(), **schema.results()}
+        schemas = schema.tables()
         with clock.at("digest"):
             slots = _each(lambda name: slot_digests(schemas[name], tables[name]), tables, job.threads)
             rows = {name: counts(table) for name, table in tables.items()}

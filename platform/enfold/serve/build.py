@@ -205,7 +205,7 @@ def _texts() -> dict[str, str]:
 
 def _digest(found: dict[str, Any]) -> str:
     """Return a digest of what makes the views of a run's serving file, and of enfold and the engine that wrote it."""
-    tables = {name: (t.about, str(t.arrow())) for name, t in {**schema.state(), **schema.results()}.items()}
+    tables = {name: (t.about, str(t.arrow())) for name, t in schema.tables().items()}
     return storage.sha256(json.dumps([found["pins"]["libraries"], tables, _texts()]).encode())
 
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from enfold import schema
 from enfold.ledger import engine, storage
+from enfold.quoting import literal
 from enfold.run import manifest
 from enfold.run.plan import in_ranges
 from enfold.run.slots import slots_of
@@ -86,16 +87,16 @@ def write(target: Path, aside: Path, folder: Path, run: str, found: dict[str, An
     small = sum(rows for _, rows in what.values()) < SMALL
     con = duckdb.connect()
     con.execute("SET TimeZone = 'UTC'")
-    con.execute(f"SET temp_directory = '{engine.spill().replace(chr(39), chr(39) * 2)}'")
+    con.execute(f"SET temp_directory = {literal(engine.spill())}")
     con.execute(f"SET memory_limit = '{MEMORY}'")
-    tables = {**schema.state(), **schema.results()}
+    tables = schema.tables()
     shapes = {name: table.arrow().append(pa.field("slot", pa.int16())) for name, table in tables.items()}
 
     def read(name: str) -> Iterator[pa.RecordBatch]:
         return _read(folder, run, found, name, shapes[name], what)
 
     group = f", ROW_GROUP_SIZE {GROUP}" if small else ""
-    con.execute(f"ATTACH '{str(aside).replace(chr(39), chr(39) * 2)}' AS layer (READ_WRITE{group})")
+    con.execute(f"ATTACH {literal(str(aside))} AS layer (READ_WRITE{group})")
     con.execute("USE layer")
     con.begin()  # one transaction: each of its own would be synced to the disk
     if small:
@@ -128,7 +129,7 @@ def _read(
 def _table(
     con: duckdb.DuckDBPyConnection, name: str, shape: pa.Schema, batches: Iterable[pa.RecordBatch], order: str = ""
 ) -> None:
-    """Write a table."""
+    """Write a table of batches, which may be read only now; what then fails is raised as it is."""
     failed = []
 
     def passed() -> Iterator[pa.RecordBatch]:
@@ -174,11 +175,11 @@ def made_by(con: duckdb.DuckDBPyConnection) -> str | None:
 
 def views(con: duckdb.DuckDBPyConnection, layers: list[Layer]) -> None:
     """Create the view of each table over these layers, or put it in the place of one over fewer."""
-    for name, table in {**schema.state(), **schema.results()}.items():
+    for name, table in schema.tables().items():
         columns = ", ".join(f'"{c}"' for c in table.names)
         parts = [f'SELECT {columns} FROM "layer_{x.id}"."main"."{name}"{_where(x)}' for x in layers]
         con.execute(f'CREATE OR REPLACE VIEW "{name}" AS {" UNION ALL ".join(parts)}')
-        con.execute(f"COMMENT ON VIEW \"{name}\" IS '{table.about.replace(chr(39), chr(39) * 2)}'")
+        con.execute(f'COMMENT ON VIEW "{name}" IS {literal(table.about)}')
 
 
 def _where(layer: Layer) -> str:
@@ -196,8 +197,7 @@ def attach(con: duckdb.DuckDBPyConnection, file: Path, catalog: str | None = Non
     """Attach the layers of a serving file that is open, or attached as `catalog`."""
     place = f'"{catalog}".' if catalog else ""
     for (layer,) in con.execute(f"SELECT layer FROM {place}layers.files").fetchall():
-        path = str(file_of(file, layer)).replace("'", "''")
-        con.execute(f"ATTACH IF NOT EXISTS '{path}' AS \"layer_{layer}\" (READ_ONLY)")
+        con.execute(f'ATTACH IF NOT EXISTS {literal(str(file_of(file, layer)))} AS "layer_{layer}" (READ_ONLY)')
 
 
 def of(file: Path, *, intact: bool = False) -> list[Layer]:

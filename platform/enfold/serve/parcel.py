@@ -85,7 +85,7 @@ def _files(
     yield "requirements.lock", [_same(lock_file(), found["pins"]["lock"], "the lock of libraries")]
     yield from _rules(folder, found["pins"]["tasks"])
     _same(schema_bundle(schema.added()), found["pins"]["schemas"], "the schemas")
-    tables = {**schema.state(), **schema.results()}
+    tables = schema.tables()
     yield "tables.json", [to_json(_tables())]
     for digest in sorted({s.commit.schemas for s in stored} | {found["pins"]["schemas"]}):
         yield f"schemas/{digest[:16]}.json", [ledger.bundle(digest)]

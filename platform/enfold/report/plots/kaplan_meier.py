@@ -6,8 +6,9 @@ from typing import Any
 
 import duckdb
 
+from enfold.quoting import literal
 from enfold.report.plots import style
-from enfold.report.plots.plan import Drawn, Plan, Row, literal
+from enfold.report.plots.plan import Drawn, Plan, Row
 from enfold.report.plots.swimmer import ticks
 from enfold.report.question import population
 from enfold.report.survival import Step, median, median_limits

@@ -81,11 +81,6 @@ def drawn(plan: Plan, found: list[Row], study: StudyFile) -> Figure:
     )
 
 
-def literal(text: str) -> str:
-    """Return a text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 def only(plans: list[Plan], key: str) -> Plan:
     """Return the plan of a key.
 

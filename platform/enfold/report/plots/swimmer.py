@@ -4,9 +4,10 @@ from typing import Any
 
 import duckdb
 
+from enfold.quoting import literal
 from enfold.report.plots import style
 from enfold.report.plots.endpoints import level_title, levels, responses
-from enfold.report.plots.plan import Drawn, Plan, Row, literal
+from enfold.report.plots.plan import Drawn, Plan, Row
 from enfold.study import StudyFile
 
 SQL = """\

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
+from enfold.quoting import literal
 from enfold.report.abstract import MONTH
 from enfold.report.cells import Cells, words
 from enfold.report.published import Published
-from enfold.report.question import Source, population, text
+from enfold.report.question import Source, population
 from enfold.report.sheet import Cell, Line, Sheet, Value
 
 SQL = """\
@@ -125,10 +126,10 @@ def _sentences(source: Source, found: Figures, made: list[Sheet]) -> list[Senten
             listed = ", ".join(f"maximum grade {g} in {k}" for g, k in sorted(grades.items()))
             numbers = tuple(Value(f"{name}.grade_{g}", str(grades.get(str(g), 0))) for g in range(1, 6))
             said = f"{title} occurred in {said}{': ' if listed else ''}{listed}."
-            out.append((name, f"figure = '{endpoint}' AND name = {text(name)}", said, (*values, *numbers)))
+            out.append((name, f"figure = '{endpoint}' AND name = {literal(name)}", said, (*values, *numbers)))
     for name in [n for (figure, n, _) in found if figure == "relapse"]:
         said, values = _share(source.cells, found["relapse", name, "any"]["n"], everybody, name)
-        where = f"figure = 'relapse' AND name = {text(name)}"
+        where = f"figure = 'relapse' AND name = {literal(name)}"
         out.append((name, where, f"{said} relapsed after a response.", values))
     out += _time(
         source, found, "relapse", "Relapses came {least} to {greatest} months (median {median}) after infusion."
@@ -152,7 +153,7 @@ def _time(source: Source, found: Figures, endpoint: str, sentence: str) -> list[
         shown = {level: source.cells.number(v, f"{name}.{level}", source.cells.quartile) for level, v in months.items()}
         said = sentence.format(**{level: cell.text for level, cell in shown.items()})
         key = name if endpoint != "relapse" else f"{name}_time"
-        where = f"figure = '{endpoint}_time' AND name = {text(name)}"
+        where = f"figure = '{endpoint}_time' AND name = {literal(name)}"
         out.append((key, where, said, tuple(v for cell in shown.values() for v in cell.values)))
     return out
 

@@ -4,10 +4,11 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from enfold.quoting import literal
 from enfold.report.cells import words
 from enfold.report.exact import DRAWN, MOST_PAIRS, SEED, P, by_level, ranks, shift, trend
 from enfold.report.proportion import difference_interval
-from enfold.report.question import Source, population, text
+from enfold.report.question import Source, population
 from enfold.report.rounding import exact
 from enfold.report.sheet import NOT_ESTIMABLE, Cell, Line, Sheet, Value
 
@@ -61,8 +62,8 @@ def expansion(source: Source) -> list[Sheet]:
         return []
     lines = [
         Line(f"{_measure(r)}, {FACTORS[r['factor']]} {r['level']}",
-             f"alias = {text(r['alias'])} AND criterion = {text(r['criterion'])} AND factor = {text(r['factor'])}"
-             f" AND level = {text(r['level'])}",
+             f"alias = {literal(r['alias'])} AND criterion = {literal(r['criterion'])}"
+             f" AND factor = {literal(r['factor'])} AND level = {literal(r['level'])}",
              (source.cells.known(r["known"], r["subjects"]), *source.cells.summary(r, 0)))
         for r in source.rows(sql)
     ]  # fmt: skip
@@ -89,7 +90,7 @@ def response_associations(source: Source) -> list[Sheet]:
         limits = difference_interval(last, first, source.study.report.level) if len(rows) > 1 else None
         places = source.study.report.percent_places
         lines.append(Line(
-            f"{alias} by {FACTORS[factor]}", f"factor = {text(factor)} AND alias = {text(alias)}",
+            f"{alias} by {FACTORS[factor]}", f"factor = {literal(factor)} AND alias = {literal(alias)}",
             (
                 Cell(", ".join(f"{r['level']}: {r['responders']}/{r['subjects']}" for r in rows),
                      tuple(Value("n", str(k)) for k in yes) + tuple(Value("of", str(n)) for n in of)),
@@ -121,7 +122,7 @@ def expansion_associations(source: Source) -> list[Sheet]:
         known = tuple(Value("n", str(r["known"])) for r in rows)
         tested = ranks(groups)
         middle, limits = shift(groups[0], groups[-1], source.study.report.level) if len(rows) > 1 else (None, None)
-        where = f"factor = {text(factor)} AND alias = {text(alias)} AND criterion = {text(criterion)}"
+        where = f"factor = {literal(factor)} AND alias = {literal(alias)} AND criterion = {literal(criterion)}"
         lines.append(Line(f"{_measure(rows[0])} by {FACTORS[factor]}", where, (
             Cell(", ".join(f"{r['level']}: {r['known']}" for r in rows), known),
             _p(source, tested),
@@ -150,7 +151,7 @@ def _expansion_sql(source: Source, name: str) -> str | None:
     aliases = source.aliases("expansion")
     if not aliases:
         return None
-    listed = ", ".join(text(a) for a in aliases)
+    listed = ", ".join(literal(a) for a in aliases)
     return EXPANSION.format(population=population(name), aliases=listed, quartile=source.cells.quartile)
 
 

@@ -1,6 +1,7 @@
 """Baseline: who the subjects were before treatment, by dose level."""
 
-from enfold.report.question import Source, population, text
+from enfold.quoting import literal
+from enfold.report.question import Source, population
 from enfold.report.sheet import Line, Sheet
 
 ARMS = """arms AS (
@@ -100,7 +101,7 @@ def _categories(source: Source) -> list[Sheet]:
         by = {r["arm"]: r for r in found if (r["variable"], r["level"]) == (variable, level)}
         shares = [source.cells.counted(by[a]["n"], by[a]["subjects"]) for a in names]
         lines.append(
-            Line(f"{variable}: {level}", f"variable = {text(variable)} AND level = {text(level)}", tuple(shares))
+            Line(f"{variable}: {level}", f"variable = {literal(variable)} AND level = {literal(level)}", tuple(shares))
         )
     header = ("", *titles(source, names))
     notes = ["Counts of all infused subjects of the column, with percent.", source.cells.rounding_note()]
@@ -114,7 +115,7 @@ def _measures(source: Source) -> list[Sheet]:
     lines = []
     for measure in dict.fromkeys(r["measure"] for r in found):
         by = {r["arm"]: r for r in found if r["measure"] == measure}
-        where = f"measure = {text(measure)}"
+        where = f"measure = {literal(measure)}"
         cells = source.cells
         lines += [
             Line(f"{measure}: known", where, tuple(cells.known(by[a]["known"], by[a]["subjects"]) for a in names)),

@@ -6,10 +6,11 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from enfold.quoting import literal
 from enfold.report.abstract import MONTH
 from enfold.report.cells import Cells, count
 from enfold.report.proportion import normal_quantile
-from enfold.report.question import Source, population, text
+from enfold.report.question import Source, population
 from enfold.report.sheet import NOT_ESTIMABLE, Cell, Line, Sheet
 from enfold.report.survival import Z_95, Step, curve, median, median_limits
 from enfold.study.reporting import Estimand
@@ -84,12 +85,12 @@ def relapses(source: Source) -> list[Sheet]:
     out = []
     for alias in filter(source.wants, source.aliases("relapse")):
         chosen, name = source.estimand(alias, "proportion")
-        sql = RELAPSE.format(population=population(name), alias=text(alias))
+        sql = RELAPSE.format(population=population(name), alias=literal(alias))
         lines = []
         for r in source.rows(sql):
             cells = source.cells.share(r["met"], r["met"] + r["not_met"])
             label = "Relapse" if r["criterion"] == "overall" else f"By criterion: {r['criterion'].replace('_', ' ')}"
-            where = f"criterion = {text(r['criterion'])}"
+            where = f"criterion = {literal(r['criterion'])}"
             of_all = source.cells.share(r["met"], r["infused"])
             mine = chosen.id if chosen and r["criterion"] == "overall" else None
             lines.append(Line(label, where, (*cells, *of_all[:2], count(r["not_evaluable"])), mine))
@@ -110,7 +111,9 @@ def relapse_times(source: Source) -> list[Sheet]:
     for alias in source.aliases("relapse"):
         if not source.wants(f"{alias}-time"):
             continue
-        sql = RELAPSE_TIMES.format(population=population("infused"), alias=text(alias), quartile=source.cells.quartile)
+        sql = RELAPSE_TIMES.format(
+            population=population("infused"), alias=literal(alias), quartile=source.cells.quartile
+        )
         lines = [
             Line(
                 "Days from infusion to relapse",
@@ -162,13 +165,13 @@ def follow_up(source: Source) -> list[Sheet]:
         }  # fmt: skip
         months = {k: None if v is None else Fraction(v) / MONTH for k, v in plain.items()}
         cells = source.cells
-        lines.append(Line("Observed time", f"series = {text(alias)}", (
+        lines.append(Line("Observed time", f"series = {literal(alias)}", (
             count(len(days)), cells.median(months["median"]), Cell("-"),
             cells.quartiles(months["q1"], months["q3"]), cells.range(months["least"], months["greatest"]),
         )))  # fmt: skip
         steps = curve_of(rows)
         middle, limits = _medians(cells, steps, source, MONTH)
-        lines.append(Line("Reverse Kaplan-Meier", f"series = {text(alias)}", (
+        lines.append(Line("Reverse Kaplan-Meier", f"series = {literal(alias)}", (
             count(len(days)), middle, limits, Cell("-"), Cell("-"),
         )))  # fmt: skip
     died = sum(r["censored"] for rows in series.values() for r in rows)
@@ -201,7 +204,7 @@ def _life(source: Source, key: str, title: str, observed: str, aliases: list[str
         chosen += [estimand] if estimand else []
         cells = (count(events + censored), count(events), count(censored), middle, limits, *marks)
         label = f"{targets[alias]} ({alias})" if alias in targets else alias
-        lines.append(Line(label, f"series = {text(alias)}", cells, estimand.id if estimand else None))
+        lines.append(Line(label, f"series = {literal(alias)}", cells, estimand.id if estimand else None))
     marked = [t for m in source.study.report.landmarks for t in (f"At {m} months, %", source.cells.level)]
     header = ("", "n", "Events", "Censored", f"Median, {unit}", source.cells.level, *marked)
     notes = [
@@ -274,7 +277,7 @@ def _series(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _listed(aliases: list[str]) -> str:
-    return ", ".join(text(a) for a in aliases)
+    return ", ".join(literal(a) for a in aliases)
 
 
 def z_of(level: Decimal) -> Decimal:

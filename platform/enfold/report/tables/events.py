@@ -1,7 +1,8 @@
 """Adverse events by class and maximum grade, and deviations from the protocol."""
 
+from enfold.quoting import literal
 from enfold.report.cells import count
-from enfold.report.question import Source, population, text
+from enfold.report.question import Source, population
 from enfold.report.sheet import Line, Sheet
 
 ADVERSE = """\
@@ -60,7 +61,7 @@ def adverse_events(source: Source) -> list[Sheet]:
     sql = ADVERSE.format(population=population("infused"))
     found = source.rows(sql)
     lines = [
-        Line(r["class"] or "Any class", f"class = {text(r['class'])}",
+        Line(r["class"] or "Any class", f"class = {literal(r['class'])}",
              (*source.cells.share(r["subjects"], r["of"])[:2], *(count(r[c]) for c in COLUMNS)))
         for r in found
     ]  # fmt: skip
@@ -97,7 +98,7 @@ def deviations(source: Source) -> list[Sheet]:
     sql = DEVIATIONS.format(population=population("infused"))
     lines = [
         Line(f"{r['alias']}: {r['criterion'].replace('_', ' ')}",
-             f"alias = {text(r['alias'])} AND criterion = {text(r['criterion'])}",
+             f"alias = {literal(r['alias'])} AND criterion = {literal(r['criterion'])}",
              (count(r["deviations"]), *source.cells.share(r["subjects"], r["of"])[:2], count(r["not_evaluable"])))
         for r in source.rows(sql)
     ]  # fmt: skip

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from enfold.quoting import literal
 from enfold.report.cells import count
-from enfold.report.question import Source, population, text
+from enfold.report.question import Source, population
 from enfold.report.sheet import Cell, Line, Sheet
 from enfold.study.reporting import Estimand
 
@@ -65,10 +66,10 @@ def responses(source: Source) -> list[Sheet]:
 
 
 def _table(source: Source, key: str, alias: str, imputation: str | None, name: str, estimands: list[Estimand]) -> Sheet:
-    sql = SQL.format(population=population(name), alias=text(alias))
+    sql = SQL.format(population=population(name), alias=literal(alias))
     at = {e.at or "any": e.id for e in estimands}
     lines = [
-        Line(_label(source, r), f"factor = {text(r['factor'])} AND level = {text(r['level'])}",
+        Line(_label(source, r), f"factor = {literal(r['factor'])} AND level = {literal(r['level'])}",
              _cells(source, r, imputed=imputation is not None),
              at.get(r["level"]) if r["factor"] == "visits" else None)
         for r in source.rows(sql)

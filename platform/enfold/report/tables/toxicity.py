@@ -1,7 +1,8 @@
 """Toxicity of the cell product: CRS and ICANS by maximum grade, onset and duration; dose-limiting toxicity."""
 
+from enfold.quoting import literal
 from enfold.report.cells import count
-from enfold.report.question import Source, population, text
+from enfold.report.question import Source, population
 from enfold.report.sheet import Line, Sheet
 from enfold.report.tables.baseline import arms, titles
 
@@ -94,7 +95,7 @@ def grades(source: Source) -> list[Sheet]:
             if not source.wants(key):
                 continue
             chosen, name = source.estimand(alias, "maximum_grade")
-            sql = GRADES.format(population=population(name), alias=text(alias))
+            sql = GRADES.format(population=population(name), alias=literal(alias))
             found = source.rows(sql)
             names = arms(source, list(dict.fromkeys(r["arm"] for r in found)))
             lines = []
@@ -102,7 +103,7 @@ def grades(source: Source) -> list[Sheet]:
                 by = {r["arm"]: r for r in found if r["line"] == label}
                 shares = source.cells.share(by["all"]["n"], by["all"]["subjects"])
                 known = (source.cells.known(by[a]["n"], by[a]["subjects"]) for a in names if a != "all")
-                lines.append(Line(label, f"line = {text(label)}", (*shares, *known)))
+                lines.append(Line(label, f"line = {literal(label)}", (*shares, *known)))
             open_ = next(r["may_be_higher"] for r in found if r["arm"] == "all")
             notes = [
                 "Each subject once, at the highest proven grade after the first infusion.",
@@ -123,9 +124,9 @@ def courses(source: Source) -> list[Sheet]:
             key = alias.replace("_", "-") + "s"
             if not source.wants(key):
                 continue
-            sql = COURSE.format(population=population("infused"), alias=text(alias), quartile=source.cells.quartile)
+            sql = COURSE.format(population=population("infused"), alias=literal(alias), quartile=source.cells.quartile)
             lines = [
-                Line(r["measure"], f"measure = {text(r['measure'])}",
+                Line(r["measure"], f"measure = {literal(r['measure'])}",
                      (source.cells.known(r["known"], r["n"]), *source.cells.summary(r)))
                 for r in source.rows(sql)
             ]  # fmt: skip
@@ -145,9 +146,9 @@ def limiting(source: Source) -> list[Sheet]:
     out = []
     for alias in filter(source.wants, source.aliases("dlt")):
         chosen, name = source.estimand(alias, "proportion")
-        sql = LIMITING.format(population=population(name), alias=text(alias))
+        sql = LIMITING.format(population=population(name), alias=literal(alias))
         lines = [
-            Line(f"Dose level {r['level']}", f"level = {text(r['level'])}", (
+            Line(f"Dose level {r['level']}", f"level = {literal(r['level'])}", (
                 count(r["subjects"]), *source.cells.share(r["met"], r["met"] + r["not_met"]), count(r["not_evaluable"]),
             ))
             for r in source.rows(sql)
